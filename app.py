@@ -1,0 +1,169 @@
+"""The service: settings, directory, lookup, routes, commands, error table. Wiring only."""
+
+import logging
+import math
+import os
+import traceback
+from collections.abc import Mapping
+from time import perf_counter
+from typing import Any
+from uuid import uuid4
+
+import click
+from flask import Flask, Response, g, jsonify, request
+from flask.cli import FlaskGroup
+from werkzeug.exceptions import HTTPException
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from hubspot import cli, logs
+from hubspot.errors import AppMismatch, InvalidRequest, InvalidSignature
+from hubspot.service import Service
+from hubspot.webhook import MAX_BODY_BYTES, Gate, blueprint
+from providers.errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
+
+log = logging.getLogger("helpdesk_numbers")
+
+ANSWERS: dict[type[Exception], tuple[int, str, str | None]] = {
+    InvalidRequest: (400, "VALIDATION_ERROR", None),
+    InvalidSignature: (401, "INVALID_AUTHENTICATION", None),
+    AppMismatch: (403, "APP_MISMATCH", None),
+    ProviderError: (502, "PROVIDER_ERROR", "The phone provider failed."),
+    Refused: (502, "PROVIDER_ERROR", "The phone provider refused the request."),
+    Unreadable: (502, "PROVIDER_ERROR", "The phone provider's answer cannot be read."),
+    Unreachable: (503, "PROVIDER_UNAVAILABLE", "The phone provider cannot be reached now."),
+    RateLimited: (503, "PROVIDER_UNAVAILABLE", "The phone provider asks us to wait."),
+}
+"""What each error is answered with: status, category and message (None: the error's own)."""
+
+RETRY_AFTER_S = 5
+"""When to try again, where the provider does not say."""
+
+
+def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
+    """The WSGI application.
+
+    Raises:
+        ConfigurationError: settings or directory are not usable; it lists every fault.
+    """
+    app = Flask(__name__, static_folder=None)
+    service = Service(environ)
+    app.extensions["helpdesk_numbers"] = service
+    cli.register(app)
+    if _command_is_looked_up():  # it reads what it needs itself: `flask check` must start anyway
+        return app
+
+    app.json.sort_keys = False  # type: ignore[attr-defined] # Flask's default provider has it
+    settings = service.settings
+    logs.set_up(settings.log_format, settings.log_level)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    if settings.trusted_proxies:
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign] # as Flask's documentation has it
+            app.wsgi_app, x_for=settings.trusted_proxies, x_proto=settings.trusted_proxies
+        )
+    gate = Gate(
+        settings.hubspot_client_secret,
+        settings.hubspot_signature_versions,
+        settings.public_url,
+        settings.hubspot_app_id,
+    )
+    app.register_blueprint(blueprint(gate, service.lookup))
+    _add_health_checks(app, service)
+    _add_logging(app)
+    _add_errors(app)
+    return app
+
+
+def _command_is_looked_up() -> bool:
+    context = click.get_current_context(silent=True)
+    return context is not None and isinstance(context.command, FlaskGroup)
+
+
+def _add_health_checks(app: Flask, service: Service) -> None:
+    @app.get("/healthz")
+    def healthz() -> Response:
+        return jsonify(status="ok")
+
+    @app.get("/readyz")
+    def readyz() -> Response:
+        service.directory.current()
+        if faults := service.directory.refused:
+            answer = jsonify(
+                status="error",
+                message=f"The directory file has {faults} fault(s), so the one before it is in"
+                " force. The log line directory_refused names them.",
+            )
+            answer.status_code = 503
+            return answer
+        return jsonify(status="ok")
+
+
+def _add_logging(app: Flask) -> None:
+    @app.before_request
+    def start() -> None:
+        g.started = perf_counter()
+        g.correlation_id = str(uuid4())
+        g.log = {}
+
+    @app.after_request
+    def finish(response: Response) -> Response:
+        response.headers["X-Correlation-Id"] = g.correlation_id
+        response.headers["Cache-Control"] = "no-store"
+        if request.endpoint not in ("healthz", "readyz"):
+            log.info(
+                "request",
+                extra={
+                    "correlation_id": g.correlation_id,
+                    "method": request.method,
+                    "path": request.path[:200],
+                    "status": response.status_code,
+                    **g.log,
+                    "ms": round((perf_counter() - g.started) * 1000, 1),
+                },
+            )
+        return response
+
+
+def _add_errors(app: Flask) -> None:
+    def known(error: Exception) -> Response:
+        kind = next(kind for kind in type(error).__mro__ if kind in ANSWERS)
+        status, category, message = ANSWERS[kind]
+        answer = _error(status, category, message or str(error))
+        if status == 503 and isinstance(error, ProviderError):
+            wait_s = error.retry_after_s or RETRY_AFTER_S
+            answer.headers["Retry-After"] = str(math.ceil(wait_s))
+        return answer
+
+    for kind in ANSWERS:
+        app.register_error_handler(kind, known)
+
+    @app.errorhandler(HTTPException)
+    def http(error: HTTPException) -> Response:
+        status = error.code or 500
+        answer = _error(status, error.name.upper().replace(" ", "_"), error.description or "")
+        for name, value in error.get_headers(request.environ):
+            if name not in ("Content-Type", "Content-Length"):
+                answer.headers[name] = value  # Allow, above all
+        return answer
+
+    @app.errorhandler(Exception)
+    def unexpected(error: Exception) -> Response:
+        # Without the exception's own text, which may hold anything.
+        frames = traceback.extract_tb(error.__traceback__)
+        g.log.update(
+            error=type(error).__name__,
+            frames=[f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-8:]],
+        )
+        return _error(500, "INTERNAL_ERROR", "Something went wrong here; the log has more.")
+
+
+def _error(status: int, category: str, message: str) -> Response:
+    """An error in HubSpot's own shape."""
+    body: dict[str, Any] = {
+        "status": "error",
+        "message": message,
+        "correlationId": g.correlation_id,
+        "category": category,
+    }
+    answer = jsonify(body)
+    answer.status_code = status
+    return answer

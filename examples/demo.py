@@ -1,0 +1,110 @@
+"""`make demo`: the real server from the Procfile, asked as HubSpot asks, on a free port.
+
+Exits 0 only if every answer is the right one.
+"""
+
+import json
+import os
+import shlex
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import requests
+from tabulate import tabulate
+
+from hubspot.cli import drop_down
+from hubspot.signature import signed_headers
+from hubspot.webhook import PATH
+
+ROOT = Path(__file__).parent.parent
+SECRET = "demo-secret-not-a-real-one"
+PORTAL = 62515
+EXPECTED = {
+    1001: ["Front desk", "Back office", "Customer Su…ort – Berlin", "Customer Su…ort – Munich"]
+    + ["+1 202-555-0173"],
+    1002: ["Customer Su…ort – Berlin", "Customer Su…ort – Munich"],
+    1003: ["+1 202-555-0173"],
+}
+
+
+def main() -> int:
+    """Run the demo; returns the exit status."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = (ROOT / "Procfile").read_text().partition("web:")[2].strip()
+    print(f"$ {command}        # port {port}, examples/directory.toml")
+    environ = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        "PORT": str(port),
+        "WEB_CONCURRENCY": "2",
+        "HUBSPOT_CLIENT_SECRET": SECRET,
+        "HUBSPOT_APP_ID": "54321",
+        "DIRECTORY": str(ROOT / "examples" / "directory.toml"),
+        "LOG_FORMAT": "text",
+    }
+    for name in ("DIRECTORY_TOML", "PUBLIC_URL"):
+        environ.pop(name, None)
+    server = subprocess.Popen(shlex.split(command), cwd=ROOT, env=environ)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        wait_until_up(url, server)
+        right = [show_user(url + PATH, user_id) for user_id in EXPECTED]
+        right.append(show_forgery(url + PATH))
+    finally:
+        server.terminate()
+        status = server.wait(timeout=30)
+    print(f"\nThe server stopped with status {status}.")
+    if all(right) and status == 0:
+        print("All answers were right.")
+        return 0
+    print("Something above is WRONG.")
+    return 1
+
+
+def wait_until_up(url: str, server: "subprocess.Popen[bytes]") -> None:
+    """Return once the server answers; raise if it does not within 30 seconds."""
+    for _ in range(300):
+        if server.poll() is not None:
+            break
+        try:
+            if requests.get(f"{url}/readyz", timeout=5).ok:
+                return
+        except requests.ConnectionError:
+            time.sleep(0.1)
+    raise SystemExit("the server did not start")
+
+
+def ask(url: str, user_id: int, secret: str) -> requests.Response:
+    """HubSpot's request for one user, signed with `secret`."""
+    body = json.dumps({"appId": 54321, "portalId": PORTAL, "userId": user_id}).encode()
+    headers = signed_headers("v3", secret, "POST", url, body, time.time_ns() // 1_000_000)
+    headers["Content-Type"] = "application/json"
+    return requests.post(url, data=body, headers=headers, timeout=10)
+
+
+def show_user(url: str, user_id: int) -> bool:
+    """Print what HubSpot would show this user; whether it is right."""
+    answer = ask(url, user_id, SECRET)
+    print(f"\nPortal {PORTAL}, user {user_id}: {answer.status_code}")
+    print(answer.text)
+    if not answer.ok:
+        return False
+    rows = drop_down(answer.json()["phoneNumbers"])
+    print(tabulate(rows, ["shown as", "number", ""], disable_numparse=True))
+    return [name for name, *_ in rows] == EXPECTED[user_id]
+
+
+def show_forgery(url: str) -> bool:
+    """Print the answer to a request signed with another secret; whether it is a refusal."""
+    answer = ask(url, 1001, "a-forger's-guess")
+    print(f"\nA forged request: {answer.status_code}")
+    print(answer.text)
+    return answer.status_code == 401
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,61 @@
+"""How gunicorn serves, a reason above each line. https://gunicorn.org/reference/settings/
+
+Names with an underscore are this file's own: gunicorn would take others for its settings.
+"""
+
+import os as _os
+import socket as _socket
+import sys as _sys
+
+_sys.path.insert(0, _os.path.dirname(_os.path.abspath(__file__)))  # read before gunicorn does this
+
+from hubspot import logs as _logs
+from hubspot.service import Service as _Service
+from settings import ConfigurationError as _ConfigurationError
+
+# Faults of the settings and the directory stop the start here: one message, from one process.
+try:
+    _service = _Service(_os.environ)
+    _settings = _service.settings
+    _service.directory  # noqa: B018 - made here to see whether it can be
+except _ConfigurationError as _error:
+    raise SystemExit(f"helpdesk-numbers: {_error.message}") from None
+
+# Platforms say by PORT that they route to us, on IPv6 alone at some (Railway, Heroku Fir). Without
+# it this is somebody's desk, so nobody else gets in.
+_everywhere = "[::]" if _socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104
+bind = f"{_everywhere if _os.environ.get('PORT') else '127.0.0.1'}:{_settings.port}"
+
+# Requests wait for carriers, which threads do cheaply; keep-alive works with threads alone.
+worker_class = "gthread"
+workers = _settings.web_concurrency
+threads = _settings.web_threads
+
+# Longer than Heroku's router keeps an idle connection (90 s), so that it is always the router that
+# closes: the other way round, a request may arrive at a connection just closed (H18).
+# https://devcenter.heroku.com/articles/http-routing
+keepalive = 95
+
+# A worker that does not answer its master for so long is killed. Not a request's limit with
+# threads: that is LOOKUP_DEADLINE.
+timeout = 30
+
+# Time for requests in flight after SIGTERM: a lookup's 4 s and some; below Cloud Foundry's 10 s,
+# the shortest window that platforms give by default and that can be met.
+graceful_timeout = 8
+
+# A management surface in $HOME that nobody here uses; with a read-only $HOME it only warns.
+control_socket_disable = True
+
+# Heartbeat files in memory: a slow disk must not make a worker look dead.
+worker_tmp_dir = "/dev/shm" if _os.path.isdir("/dev/shm") else None  # noqa: S108
+
+# X-Forwarded-Proto is TRUSTED_PROXIES' business, in app.py, whatever FORWARDED_ALLOW_IPS says:
+# two judges would disagree.
+forwarded_allow_ips = ""
+
+# HubSpot's URL is short; so is its head.
+limit_request_line = 4094
+limit_request_fields = 100
+
+logconfig_dict = _logs.config(_settings.log_format, _settings.log_level)

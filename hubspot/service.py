@@ -1,0 +1,45 @@
+"""What one process is made of, made when first asked for."""
+
+from collections.abc import Mapping
+from functools import cached_property
+
+from providers.directory import OneAccount, Source, read_account
+from providers.lookup import Lookup
+from providers.options import Faults
+from settings import ConfigurationError, Settings, read_settings
+
+
+class Service:
+    """Settings, directory and lookup out of one environment.
+
+    Commands take what they need, so that one that needs no directory works without. Each part
+    raises ConfigurationError, with every fault, if it is not usable.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.environ = environ
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings."""
+        return read_settings(self.environ)
+
+    @cached_property
+    def directory(self) -> Source | OneAccount:
+        """Where the directory in force is to be had."""
+        settings = self.settings
+        try:
+            if settings.directory or settings.directory_toml:
+                return Source(self.environ, settings.directory, settings.directory_toml)
+        except Faults as error:
+            raise ConfigurationError(error.faults) from None
+        faults: list[str] = []
+        account = read_account(self.environ, settings.provider or "", faults)
+        if account is None:
+            raise ConfigurationError(tuple(faults))
+        return OneAccount(account, settings.hubspot_portal_ids)
+
+    @cached_property
+    def lookup(self) -> Lookup:
+        """The lookup."""
+        return Lookup(self.directory, self.settings.lookup_deadline)

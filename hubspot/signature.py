@@ -1,0 +1,208 @@
+"""Did HubSpot send this? Signatures v3, v2 and v1.
+
+Pure: bytes, texts and the time go in. The rules, and which are HubSpot's and which ours:
+https://developers.hubspot.com/docs/apps/developer-platform/build-apps/authentication/request-validation
+(read November 2026). A timestamp from the future is refused as well, which is stricter than
+HubSpot's own clients.
+"""
+
+import base64
+import hashlib
+import hmac
+import itertools
+import re
+from collections.abc import Iterable, Iterator
+from typing import Literal, NamedTuple, Protocol
+from urllib.parse import unquote
+
+from .errors import InvalidSignature
+
+Version = Literal["v3", "v2", "v1"]
+
+
+class Headers(Protocol):
+    """A request's headers, by name, whatever its case."""
+
+    def get(self, name: str, /) -> str | None: ...
+
+
+V3_HEADER = "X-HubSpot-Signature-v3"
+TIMESTAMP_HEADER = "X-HubSpot-Request-Timestamp"
+OLD_HEADER = "X-HubSpot-Signature"
+OLD_VERSION_HEADER = "X-HubSpot-Signature-Version"
+
+MAX_AGE_MS = 5 * 60 * 1000
+"""A v3 timestamp may be this far from now, either way; exactly this far is still good."""
+
+# HubSpot's table of escapes to decode in a v3 URI; all other escapes stay.
+_DECODED = {
+    "%3A": ":", "%2F": "/", "%3F": "?", "%40": "@", "%21": "!", "%24": "$",
+    "%27": "'", "%28": "(", "%29": ")", "%2A": "*", "%2C": ",", "%3B": ";",
+}  # fmt: skip
+_ESCAPES = re.compile("|".join(_DECODED), re.IGNORECASE)
+
+
+def decode_uri(uri: str) -> str:
+    """The URI as v3 signs it: the twelve escapes of HubSpot's table decoded, once.
+
+    >>> decode_uri("https://x.example/hook?to=%3a%2F%20")
+    'https://x.example/hook?to=:/%20'
+    """
+    return _ESCAPES.sub(lambda found: _DECODED[found[0].upper()], uri)
+
+
+def sign(
+    version: Version, secret: str, method: str, uri: str, body: bytes, timestamp: str = ""
+) -> str:
+    """The signature that HubSpot puts on a request: Base64 for v3, lower-case hex for v2 and v1.
+
+    `uri` is the whole URL as called. `timestamp`, for v3 alone, is the header's exact text.
+    """
+    if version == "v1":
+        return hashlib.sha256(_bytes(secret) + body).hexdigest()
+    if version == "v2":
+        return hashlib.sha256(_bytes(secret + method + uri) + body).hexdigest()
+    return _hmac(secret, _bytes(method + decode_uri(uri)) + body + _bytes(timestamp))
+
+
+def signed_headers(
+    version: Version, secret: str, method: str, uri: str, body: bytes, now_ms: int
+) -> dict[str, str]:
+    """The headers that HubSpot would send with this request."""
+    timestamp = str(now_ms)
+    signature = sign(version, secret, method, uri, body, timestamp)
+    if version == "v3":
+        return {V3_HEADER: signature, TIMESTAMP_HEADER: timestamp}
+    return {OLD_HEADER: signature, OLD_VERSION_HEADER: version}
+
+
+def verify(
+    headers: Headers,
+    *,
+    secrets: Iterable[str],
+    method: str,
+    uri: str,
+    body: bytes,
+    now_ms: int,
+    versions: Iterable[Version] = ("v3",),
+) -> Version:
+    """The version by which the request is proven to be HubSpot's.
+
+    `uri` is the URL as HubSpot called it: outside scheme and host, raw path and query. A request
+    that carries a v3 signature is judged by v3 alone.
+
+    Raises:
+        InvalidSignature: it is not proven; `reason` says why.
+    """
+    given = headers.get(V3_HEADER)
+    version: Version
+    timestamp = headers.get(TIMESTAMP_HEADER) or ""
+    if given is not None:
+        version = "v3"
+    else:
+        given = headers.get(OLD_HEADER)
+        if given is None:
+            raise InvalidSignature("no signature header")
+        named = headers.get(OLD_VERSION_HEADER) or ""
+        if named not in ("v1", "v2"):
+            raise InvalidSignature(f"{OLD_VERSION_HEADER} names neither v1 nor v2")
+        version = "v1" if named == "v1" else "v2"
+    if version not in versions:
+        raise InvalidSignature(
+            f"signed with {version}, which HUBSPOT_SIGNATURE_VERSIONS does not accept"
+        )
+    if version == "v3":
+        _check_age(timestamp, now_ms)
+    expected = [sign(version, secret, method, uri, body, timestamp) for secret in secrets]
+    if not _matches(given, expected):
+        raise InvalidSignature("signature does not match")
+    return version
+
+
+Cause = Literal["scheme", "host", "slash", "decoded", "escapes"]
+
+
+class Suspect(NamedTuple):
+    """A URL under which the signature does match, and in what it differs from ours."""
+
+    uri: str
+    causes: tuple[Cause, ...]
+
+
+def find_suspect(
+    headers: Headers,
+    *,
+    secrets: Iterable[str],
+    method: str,
+    uri: str,
+    body: bytes,
+    host: str = "",
+) -> Suspect | None:
+    """Why a v3 or v2 signature does not match `uri`, if a usual suspect is to blame.
+
+    Tries the other `scheme`, the `host` that the Host header names, a trailing `slash` more or
+    less, the URL `decoded` as a whole or HubSpot's `escapes` left as they are, and these together.
+    """
+    timestamp = headers.get(TIMESTAMP_HEADER) or ""
+    given, v3 = headers.get(V3_HEADER), True
+    if given is None:
+        given, v3 = headers.get(OLD_HEADER) or "", False
+    for candidate, causes in _variants(uri, host):
+        for secret in secrets:
+            if v3:  # not by `sign`, which would decode what a variant left alone
+                source = _bytes(method + candidate) + body + _bytes(timestamp)
+                expected = _hmac(secret, source)
+            else:
+                expected = sign("v2", secret, method, candidate, body)
+            if _matches(given, [expected]):
+                return Suspect(candidate, causes)
+    return None
+
+
+def _variants(uri: str, host: str) -> Iterator[tuple[str, tuple[Cause, ...]]]:
+    """Other URLs that ours may have been, those with fewest differences first."""
+    scheme, _, rest = uri.partition("://")
+    netloc, slash, target = rest.partition("/")
+    path, mark, query = target.partition("?")
+    schemes: dict[str, tuple[Cause, ...]] = {scheme: (), "https": ("scheme",), "http": ("scheme",)}
+    schemes[scheme] = ()
+    hosts: dict[str, tuple[Cause, ...]] = {host or netloc: ("host",), netloc: ()}
+    other_path = path[:-1] if path.endswith("/") else path + "/"
+    paths: dict[str, tuple[Cause, ...]] = {path: (), other_path: ("slash",)}
+    found: list[tuple[str, tuple[Cause, ...]]] = []
+    for (a, why_a), (b, why_b), (c, why_c) in itertools.product(
+        schemes.items(), hosts.items(), paths.items()
+    ):
+        whole, causes = f"{a}://{b}{slash}{c}{mark}{query}", (*why_a, *why_b, *why_c)
+        found.append((decode_uri(whole), causes))
+        found.append((unquote(whole), (*causes, "decoded")))
+        found.append((whole, (*causes, "escapes")))
+    return iter(sorted(found, key=lambda one: len(one[1])))
+
+
+def _check_age(timestamp: str, now_ms: int) -> None:
+    """Raise unless the header's text is a time in milliseconds within MAX_AGE_MS of now."""
+    if not re.fullmatch(r"[0-9]{1,19}", timestamp):
+        raise InvalidSignature(f"{TIMESTAMP_HEADER} is missing or not a time in milliseconds")
+    age_ms = now_ms - int(timestamp)
+    if abs(age_ms) > MAX_AGE_MS:
+        where = "old" if age_ms > 0 else "in the future"
+        raise InvalidSignature(
+            f"timestamp {abs(age_ms) // 1000} s {where}, more than 5 minutes: a replay, or this"
+            " machine's clock is wrong"
+        )
+
+
+def _matches(given: str, expected: Iterable[str]) -> bool:
+    """Whether one is equal, in a time that tells nothing about how far or which."""
+    found = [hmac.compare_digest(_bytes(given), _bytes(one)) for one in expected]
+    return any(found)
+
+
+def _hmac(secret: str, source: bytes) -> str:
+    return base64.b64encode(hmac.digest(_bytes(secret), source, "sha256")).decode()
+
+
+def _bytes(text: str) -> bytes:
+    """UTF-8, and never an error: what is no text is no signature either."""
+    return text.encode("utf-8", "surrogatepass")

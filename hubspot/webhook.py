@@ -1,0 +1,124 @@
+"""The routes: the webhook, which verifies, parses, looks up and answers, and the health checks."""
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from flask import Blueprint, Response, g, request
+from werkzeug.exceptions import UnsupportedMediaType
+
+from providers.lookup import Lookup, Outcome
+
+from .errors import AppMismatch, InvalidSignature
+from .schema import read_request, write_answer
+from .signature import Suspect, Version, find_suspect, verify
+
+PATH = "/hubspot/phone-numbers"
+MAX_BODY_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What decides whether a request is HubSpot's, and for this app."""
+
+    secrets: tuple[str, ...]
+    versions: tuple[Version, ...]
+    public_url: str | None
+    app_id: int | None
+
+    def check(self, body: bytes) -> Version:
+        """The version by which the current request is proven to be HubSpot's.
+
+        Raises:
+            InvalidSignature: it is not; the request's log line says why and what to change.
+        """
+        uri = outside_uri(self.public_url)
+        facts: dict[str, Any] = {
+            "secrets": self.secrets, "method": request.method, "uri": uri, "body": body,
+        }  # fmt: skip
+        try:
+            return verify(
+                request.headers, **facts, now_ms=time.time_ns() // 1_000_000, versions=self.versions
+            )
+        except InvalidSignature as error:
+            g.log.update(signature="invalid", reason=error.reason, url=uri[:500])
+            suspect = find_suspect(request.headers, **facts, host=request.headers.get("Host", ""))
+            if suspect and suspect.causes:
+                g.log["remedy"] = _remedy(suspect, request.path)
+            raise
+
+
+def outside_uri(public_url: str | None) -> str:
+    """The current request's URL as HubSpot called it, its path and query to the byte.
+
+    Flask's `request.url` decodes and normalises, so it is of no use here. The host is the Host
+    header: several platforms pass a client's own X-Forwarded-Host through.
+    """
+    target = request.environ.get("RAW_URI") or request.environ.get("REQUEST_URI")
+    if target is None:
+        query = request.query_string.decode("latin-1")
+        target = quote(request.root_path + request.path) + (f"?{query}" if query else "")
+    elif "://" in target.partition("?")[0]:  # absolute-form: RFC 9112, 3.2.2
+        target = "/" + target.partition("://")[2].partition("/")[2]
+    base = public_url or f"{request.scheme}://{request.headers.get('Host', '')}"
+    return base.rstrip("/") + target
+
+
+def _remedy(suspect: Suspect, path: str) -> str:
+    """Which setting to change, given the URL that HubSpot did sign."""
+    if "slash" in suspect.causes:
+        what = f"register the URL with HubSpot exactly as PUBLIC_URL followed by {PATH}"
+    elif "decoded" in suspect.causes or "escapes" in suspect.causes:
+        what = "a proxy re-writes the URL; register one that has no query and no escapes"
+    else:
+        base = suspect.uri.partition("?")[0].removesuffix(path)
+        what = f"set PUBLIC_URL={base[:200]}"
+        if suspect.causes == ("scheme",):
+            what += " (or TRUSTED_PROXIES, if a proxy sets X-Forwarded-Proto)"
+    return f"HubSpot signed another URL ({', '.join(suspect.causes)}): {what}"
+
+
+def blueprint(gate: Gate, lookup: Lookup) -> Blueprint:
+    """The webhook's route."""
+    routes = Blueprint("hubspot", __name__)
+
+    @routes.post(PATH)
+    def phone_numbers() -> Response:
+        body = request.get_data()
+        g.log["signature"] = gate.check(body)
+        if request.content_type and request.mimetype != "application/json":
+            raise UnsupportedMediaType("The body must be application/json.")
+        asked = read_request(body)
+        g.log.update(portal_id=asked.portal_id, user_id=asked.user_id)
+        if gate.app_id is not None and asked.app_id != gate.app_id:
+            g.log["reason"] = f"for app {asked.app_id}; HUBSPOT_APP_ID is {gate.app_id}"
+            raise AppMismatch("This service answers for another app.")
+        result = lookup.look_up(asked.portal_id, asked.user_id)
+        g.log.update(
+            source=result.source,
+            count=len(result.numbers),
+            why=result.why,
+            accounts=[_logged(outcome) for outcome in result.outcomes],
+            left_out=dict(Counter(number.reason for number in result.left_out)),
+        )
+        if failure := result.failure:
+            raise failure
+        response = Response(write_answer(result.numbers), mimetype="application/json")
+        response.headers["Numbers-Source"] = result.source
+        return response
+
+    return routes
+
+
+def _logged(outcome: Outcome) -> dict[str, Any]:
+    logged: dict[str, Any] = {
+        "name": outcome.account,
+        "provider": outcome.provider,
+        "outcome": outcome.outcome,
+        "ms": outcome.ms,
+    }
+    if outcome.error:
+        logged["reason"] = str(outcome.error)
+    return logged

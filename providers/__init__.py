@@ -1,0 +1,88 @@
+"""Carriers and calling platforms. `load(name)` gives an adapter's class, importing it only then."""
+
+import importlib
+import pkgutil
+from importlib.metadata import EntryPoint, entry_points
+
+from .base import Deadline, PhoneNumber, Provider, Query
+from .errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
+from .http import HTTPProvider, Page, Request
+from .options import Faults, Secret, did_you_mean
+
+__all__ = [
+    "Deadline",
+    "Faults",
+    "HTTPProvider",
+    "Page",
+    "PhoneNumber",
+    "Provider",
+    "ProviderError",
+    "Query",
+    "RateLimited",
+    "Refused",
+    "Request",
+    "Secret",
+    "Unreachable",
+    "Unreadable",
+    "load",
+    "names",
+    "prefix",
+]
+
+GROUP = "helpdesk_numbers.providers"
+"""The entry-point group of third parties' adapters."""
+
+_INFRASTRUCTURE = {
+    "base",
+    "directory",
+    "errors",
+    "http",
+    "lookup",
+    "numbers",
+    "options",
+    "testing",
+}
+BUILT_IN = tuple(
+    sorted(module.name for module in pkgutil.iter_modules(__path__)
+           if module.name not in _INFRASTRUCTURE)
+)  # fmt: skip
+"""Modules of this folder, found by name, so that a bare checkout needs no installation."""
+
+
+def names() -> list[str]:
+    """All providers that can be loaded: the built-in ones, then third parties'."""
+    return [*BUILT_IN, *sorted(_third_parties().keys() - set(BUILT_IN))]
+
+
+def load(name: str) -> type[Provider]:
+    """The class of the provider called `name`.
+
+    Raises:
+        LookupError: there is none; the message says which come near.
+        ImportError: a third party's package is broken.
+    """
+    if name in BUILT_IN:
+        module = importlib.import_module(f"{__name__}.{name}")
+        found: object = next(
+            kind
+            for kind in vars(module).values()
+            if isinstance(kind, type)
+            and issubclass(kind, Provider)
+            and vars(kind).get("name") == name
+        )
+    elif name in (others := _third_parties()):
+        found = others[name].load()
+    else:
+        raise LookupError(f"no provider {name!r}{did_you_mean(name, names())}")
+    if not (isinstance(found, type) and issubclass(found, Provider)):
+        raise ImportError(f"the entry point {name!r} in {GROUP} is no Provider")
+    return found
+
+
+def prefix(name: str) -> str:
+    """What the environment variables of the provider's options begin with: `TWILIO_`."""
+    return name.upper().replace("-", "_") + "_"
+
+
+def _third_parties() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=GROUP)}

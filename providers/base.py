@@ -1,0 +1,128 @@
+"""What an adapter implements and returns.
+
+Everything that can list numbers is a `Provider`. Most are an `HTTPProvider` (providers/http.py),
+which needs constants and pure readers only.
+"""
+
+import time
+from collections.abc import Iterable
+from typing import ClassVar
+
+import msgspec
+
+from .errors import ProviderError, Unreachable, Unreadable
+from .numbers import is_country
+
+
+class PhoneNumber(msgspec.Struct, frozen=True, kw_only=False, forbid_unknown_fields=True):
+    """A number of an account, as the carrier tells it.
+
+    `number` is in any form that phonenumbers can read; national forms need the account's `country`.
+    `voice` says whether it can take a call now; `owners` are the e-mail addresses or user ids of
+    those it belongs to, at platforms whose numbers belong to users.
+    """
+
+    number: str
+    name: str = ""
+    extension: str | None = None
+    voice: bool = True
+    owners: tuple[str, ...] = ()
+
+
+class Deadline:
+    """The moment by which an answer is due, on a clock that only goes forward."""
+
+    def __init__(self, seconds: float) -> None:
+        self._at = time.monotonic() + seconds
+
+    def left(self) -> float:
+        """Seconds left, never below zero."""
+        return max(0.0, self._at - time.monotonic())
+
+
+class Query:
+    """What the asking user's rule wants: an adapter may use it to ask for less, never must.
+
+    Empty means anything. `numbers` are in E.164; `names` are shell-style patterns; `owner` is an
+    e-mail address or a user id. `deadline` is when the answer is due; an `HTTPProvider` keeps it by
+    itself.
+    """
+
+    __slots__ = ("deadline", "names", "numbers", "owner")
+
+    def __init__(
+        self,
+        numbers: tuple[str, ...] = (),
+        names: tuple[str, ...] = (),
+        owner: str | None = None,
+        deadline: Deadline | None = None,
+    ) -> None:
+        self.numbers = numbers
+        self.names = names
+        self.owner = owner
+        self.deadline = deadline or Deadline(10)
+
+
+class Provider:
+    """One account at a carrier or calling platform. Threads share it."""
+
+    name: ClassVar[str]
+    """Module, settings prefix, test file and docs page share it: `twilio`."""
+
+    instant: ClassVar[bool] = False
+    """Whether numbers come from memory, so that no thread and no deadline need guard the call."""
+
+    class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+        """What an account has to give; an adapter adds its own.
+
+        A `__post_init__` may raise ValueError for options that do not go together.
+        """
+
+        country: str | None = None
+
+        def __post_init__(self) -> None:
+            if self.country is not None and not is_country(self.country):
+                raise ValueError("country: not an ISO 3166-1 alpha-2 code in capitals, such as US")
+
+    options: Options
+
+    def __init__(self, options: Options, account: str = "") -> None:
+        self.options = options
+        self.account = account
+
+    def list_numbers(self, query: Query) -> Iterable[PhoneNumber]:
+        """The account's numbers, in the carrier's order, voice or not.
+
+        May raise any ProviderError; whatever else it raises becomes one.
+        """
+        raise NotImplementedError
+
+    def ask(self, query: Query) -> list[PhoneNumber]:
+        """`list_numbers` to its end, with every failure as a ProviderError that names the account.
+
+        Raises:
+            ProviderError: see providers/errors.py.
+        """
+        try:
+            numbers = []
+            for number in self.list_numbers(query):
+                if not query.deadline.left():
+                    raise Unreachable("not all pages came in time")
+                numbers.append(number)
+            return numbers
+        except ProviderError as error:
+            failure = error
+        except OSError as error:  # requests, sockets, most vendors' clients
+            failure = Unreachable(f"{type(error).__name__} in the adapter")
+            failure.__cause__ = error
+        except Exception as error:  # an adapter's reader met what the carrier does not document
+            failure = Unreadable(f"{type(error).__name__}{_field(error)} while reading the answer")
+            failure.__cause__ = error
+        failure.account, failure.provider = self.account, self.name
+        raise failure
+
+
+def _field(error: Exception) -> str:
+    """The missing field's name. No other text of a foreign exception is safe to show."""
+    key = error.args[0] if isinstance(error, KeyError) and error.args else None
+    return f" {key!r}" if isinstance(key, str) and key.isidentifier() else ""

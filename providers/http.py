@@ -1,0 +1,337 @@
+"""HTTP to carriers: one pooled session for a worker's accounts, and every failure in our words.
+
+A `Listing` is one walk through an account's pages. It keeps the lookup's deadline even against a
+server that drips, stays on the configured host, stops on a repeated page, caps the answer's size
+and turns every failure into a ProviderError. `HTTPProvider` is the base of adapters that need no
+more than constants and pure readers.
+"""
+
+import io
+import os
+import re
+import time
+from collections.abc import Iterable, Mapping
+from functools import cache, lru_cache
+from http.client import HTTPResponse
+from http.cookiejar import DefaultCookiePolicy
+from typing import Annotated, Any, ClassVar, NamedTuple
+from urllib.parse import urlencode, urljoin, urlsplit
+
+import msgspec
+import requests
+from msgspec import Meta
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from requests.cookies import RequestsCookieJar
+from requests.utils import get_environ_proxies
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Retry, Timeout
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import InvalidHeader, NameResolutionError
+
+from .base import PhoneNumber, Provider, Query
+from .errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
+
+MAX_ANSWER_BYTES = 32 * 1024 * 1024
+"""For one page, decompressed. Twilio's largest, 1,000 numbers, has 1.5 MB."""
+
+POOL_SIZE = 64
+"""Connections kept to one host; more are opened when needed and closed after use."""
+
+
+BaseURL = Annotated[
+    str,
+    Meta(
+        pattern=r"^https?://[^\s?#]+$", description="another host: a proxy, a region, a test server"
+    ),
+]
+
+
+class Request(NamedTuple):
+    """A page to ask for: a path below the provider's `base_url` (or a whole URL on the same host)
+    and query parameters."""
+
+    path: str
+    params: Mapping[str, object] = {}
+
+
+class Page(NamedTuple):
+    """A page's numbers, and the request for the next one or None."""
+
+    numbers: Iterable[PhoneNumber]
+    next: Request | None = None
+
+
+class Answer(NamedTuple):
+    """A carrier's 2xx answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Listing:
+    """One walk through the pages of one account, under one deadline, on one host."""
+
+    def __init__(self, base_url: str, query: Query) -> None:
+        self._base_url = base_url.rstrip("/") + "/"
+        self._origin = _origin(self._base_url)
+        self._deadline = query.deadline
+        self._seen: set[str] = set()
+
+    def get(
+        self,
+        url: str,
+        params: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+        auth: AuthBase | tuple[str, str] | None = None,
+    ) -> Answer:
+        """GET a page, given as a whole URL, a path on the host, or a path below the base URL.
+
+        Raises:
+            Unreachable, RateLimited, Refused: as providers/errors.py says.
+            Unreadable: the URL is on another host or was asked for before (a next link that leads
+                astray), the answer is a redirect, or it has over MAX_ANSWER_BYTES.
+        """
+        url = urljoin(self._base_url, url)
+        if params:
+            url += ("&" if urlsplit(url).query else "?") + urlencode(params)
+        if _origin(url) != self._origin:
+            raise Unreadable("the next page's link names another host")
+        if url in self._seen:
+            raise Unreadable("the next page's link was followed before")
+        self._seen.add(url)
+        left = self._deadline.left()
+        if not left:
+            raise Unreachable("not all pages came in time")
+        try:
+            with (
+                session().get(
+                    url,
+                    headers=dict(headers or {}),
+                    auth=auth,
+                    timeout=Timeout(total=left),  # type: ignore[arg-type] # requests takes it
+                    allow_redirects=False,
+                    stream=True,
+                    proxies=_proxies(*self._origin[:2]),
+                ) as response
+            ):
+                body = _read(response)
+        except requests.RequestException as error:
+            raise _failure(error) from error
+        except UnicodeError as error:
+            raise Refused(
+                "credentials or base_url hold characters that HTTP cannot carry"
+            ) from error
+        _check(response.status_code, response.headers, body)
+        return Answer(response.status_code, response.headers, body)
+
+
+class HTTPProvider(Provider):
+    """An adapter of constants and pure readers: no `try`, no status codes, no environment, no loop.
+
+    A missing key or a wrong type in an answer becomes Unreadable, with its place.
+    """
+
+    base_url: ClassVar[str]
+
+    Reply: ClassVar[Any] = Any
+    """The type that an answer's JSON is decoded to: a msgspec Struct that names the fields wanted,
+    or any JSON value if left out."""
+
+    class Options(Provider.Options, frozen=True, kw_only=True):
+        base_url: BaseURL = ""
+
+    options: Options
+
+    def headers(self) -> Mapping[str, str]:
+        """Headers for every request, authorisation above all."""
+        return {}
+
+    def first_page(self, query: Query) -> Request:
+        """The request that a listing starts with."""
+        raise NotImplementedError
+
+    def read_page(self, reply: Any) -> Page:
+        """Our words from the carrier's decoded answer."""
+        raise NotImplementedError
+
+    def decode(self, body: bytes) -> Any:
+        """An answer's bytes as `Reply`; carriers that do not speak JSON override it."""
+        return decode_json(body, self.Reply)
+
+    def list_numbers(self, query: Query) -> Iterable[PhoneNumber]:
+        listing = Listing(self.options.base_url or self.base_url, query)
+        request: Request | None = self.first_page(query)
+        while request:
+            answer = listing.get(request.path, request.params, self.headers())
+            page = self.read_page(self.decode(answer.body))
+            yield from page.numbers
+            request = page.next
+
+
+def decode_json(body: bytes, kind: Any = Any) -> Any:
+    """JSON as `kind`.
+
+    Raises:
+        Unreadable: it is not JSON, or not of that shape; the message says where.
+    """
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        # msgspec shows types and places, never values: https://jcristharif.com/msgspec/usage.html
+        text = str(error) if isinstance(error, msgspec.DecodeError) else "not JSON in UTF-8"
+        raise Unreadable(f"the answer cannot be read: {text}") from error
+
+
+@cache
+def session() -> requests.Session:
+    """The worker's session: pooled, without cookies (accounts share it), redirects or retries."""
+    made = requests.Session()
+    made.trust_env = False  # else each call reads proxies anew, and ~/.netrc replaces credentials
+    made.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE") or True
+    made.cookies = RequestsCookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
+    made.headers.update({"User-Agent": "helpdesk-numbers", "Accept": "application/json"})
+    for scheme in ("http://", "https://"):
+        made.mount(scheme, _Adapter(pool_maxsize=POOL_SIZE))
+    return made
+
+
+@lru_cache(maxsize=1024)
+def _proxies(scheme: str, host: str) -> dict[str, str]:
+    return dict(get_environ_proxies(f"{scheme}://{host}"))
+
+
+def _origin(url: str) -> tuple[str, str, int | None]:
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+        return parts.scheme, parts.hostname or "", port
+    except ValueError:
+        return "", "", None
+
+
+def _read(response: requests.Response) -> bytes:
+    body = bytearray()
+    for chunk in response.iter_content(65_536):
+        body += chunk
+        if len(body) > MAX_ANSWER_BYTES:
+            raise Unreadable(f"the answer has more than {MAX_ANSWER_BYTES >> 20} MiB")
+    return bytes(body)
+
+
+def _check(status: int, headers: Mapping[str, str], body: bytes) -> None:
+    """Raise what the status says, with the carrier's own error code if there is one."""
+    if 200 <= status < 300:
+        return
+    said = f"answered {status}{_code(body)}"
+    if status == 429:
+        raise RateLimited(said, _retry_after_s(headers))
+    if status >= 500 or status == 408:
+        raise Unreachable(said)
+    if status >= 400:
+        raise Refused(said)
+    raise Unreadable(f"{said}, which is no answer")
+
+
+class _ErrorBody(msgspec.Struct):
+    code: int | str = ""
+
+
+def _code(body: bytes) -> str:
+    try:
+        code = str(msgspec.json.decode(body, type=_ErrorBody).code)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
+    return f" with code {code}" if re.fullmatch(r"[A-Za-z_.-]{0,32}\d{0,6}", code) and code else ""
+
+
+def _retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait, from seconds or a date: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after"""
+    try:
+        return min(3600.0, Retry().parse_retry_after(headers["Retry-After"]))
+    except (KeyError, InvalidHeader, ValueError, OverflowError):
+        return None
+
+
+def _failure(error: requests.RequestException) -> ProviderError:
+    """Our word for a failure of requests. Its own texts hold URLs, so none is passed on."""
+    if isinstance(error, requests.Timeout):
+        return Unreachable("no whole answer in time")
+    if isinstance(error, requests.exceptions.SSLError):
+        return Unreachable("TLS failed")
+    if isinstance(error, requests.exceptions.ContentDecodingError):
+        return Unreadable("the answer's compression is broken")
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return Unreachable("the connection broke off within the answer")
+    if isinstance(error, ValueError):  # InvalidURL, InvalidHeader, MissingSchema and their kind
+        return Refused("base_url or credentials cannot be sent")
+    reason = getattr(error.args[0], "reason", error.args[0]) if error.args else None
+    if isinstance(reason, NameResolutionError):
+        return Unreachable("the host name was not found")
+    if "timed out" in str(reason):  # urllib3's ReadTimeoutError, while a body is read
+        return Unreachable("no whole answer in time")
+    return Unreachable("the connection failed")
+
+
+class _DeadlineReader(io.RawIOBase):
+    """A socket's bytes, all of them within the socket's timeout.
+
+    A socket's timeout counts the silence between two bytes, so a server that drips holds a reader
+    for ever: https://requests.readthedocs.io/en/latest/user/quickstart/#timeouts
+    """
+
+    def __init__(self, sock: Any, raw: io.RawIOBase) -> None:
+        self._sock, self._raw = sock, raw
+        timeout = sock.gettimeout()
+        self._at = None if timeout is None else time.monotonic() + timeout
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if self._at is not None:
+            left = self._at - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("timed out")
+            self._sock.settimeout(left)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Response(HTTPResponse):
+    def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp = io.BufferedReader(_DeadlineReader(sock, self.fp.detach()), 65_536)
+
+
+class _Connection(HTTPConnection):
+    response_class = _Response
+
+
+class _SecureConnection(HTTPSConnection):
+    response_class = _Response
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+_POOLS = {"http": _Pool, "https": _SecurePool}
+
+
+class _Adapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager

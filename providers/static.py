@@ -1,0 +1,31 @@
+"""Numbers written down in the directory itself: desk phones, SIP trunks, demos."""
+
+from collections.abc import Iterable
+from typing import Annotated
+
+from msgspec import Meta
+
+from .base import PhoneNumber, Provider, Query
+from .numbers import to_e164
+
+
+class Static(Provider):
+    name = "static"
+    instant = True
+
+    class Options(Provider.Options, frozen=True, kw_only=True):
+        numbers: Annotated[
+            tuple[PhoneNumber, ...],
+            Meta(description="tables of number, and if wanted name, extension, owners"),
+        ]
+
+        def __post_init__(self) -> None:
+            super().__post_init__()
+            for index, listed in enumerate(self.numbers):
+                if to_e164(listed.number, self.country) is None:
+                    raise ValueError(f"numbers[{index}].number: not a phone number")
+
+    options: Options
+
+    def list_numbers(self, query: Query) -> Iterable[PhoneNumber]:
+        return self.options.numbers

@@ -1,0 +1,155 @@
+"""Every setting of the service: name, help, default, secret or not.
+
+The names in capitals are the environment variables. docs and README list the same table; a test
+compares them.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+import click
+import msgspec
+from msgspec import Meta
+
+from providers.directory import read_account
+from providers.options import Secret, from_environ
+
+Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+
+
+class ConfigurationError(click.ClickException):
+    """What the operator has to put right before the service can start, a line each."""
+
+    def __init__(self, faults: tuple[str, ...]) -> None:
+        self.faults = faults
+        super().__init__("the configuration is not usable:\n" + "\n".join(f"  {f}" for f in faults))
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings, parsed. `read_settings` makes them."""
+
+    hubspot_client_secret: Annotated[
+        tuple[Secret, ...],
+        Meta(
+            min_length=1,
+            description="the app's client secret; several, comma-separated, while rotating",
+        ),
+    ]
+    hubspot_app_id: Annotated[
+        Id | None, Meta(description="the app this service answers for; another `appId` gets 403")
+    ] = None
+    hubspot_signature_versions: Annotated[
+        tuple[Literal["v3", "v2", "v1"], ...],
+        Meta(
+            min_length=1,
+            description="versions accepted, e.g. `v3,v2`; a v3 signature, if sent, decides alone",
+        ),
+    ] = ("v3",)
+    public_url: Annotated[
+        str | None,
+        Meta(
+            pattern=r"^https?://[^/\s?#]+[^\s?#]*$",
+            description="the service's outside base URL, as HubSpot calls it, e.g. `https://numbers.example.com`",
+        ),
+    ] = None
+    trusted_proxies: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=10,
+            description="without `PUBLIC_URL`: how many proxies' `X-Forwarded-*` are believed",
+        ),
+    ] = 1
+    hubspot_developer_api_key: Annotated[
+        Secret | None, Meta(description="authorises the settings commands as `hapikey`")
+    ] = None
+    hubspot_access_token: Annotated[
+        Secret | None, Meta(description="authorises them as a Bearer token; wins if both are set")
+    ] = None
+    hubspot_api_version: Annotated[
+        Literal["v3", "2025-09", "2026-03", "2026-09"],
+        Meta(description="decides the path of HubSpot's settings endpoints"),
+    ] = "v3"
+    hubspot_api_base_url: Annotated[
+        str, Meta(pattern=r"^https?://[^/\s?#]+[^\s?#]*$", description="another HubSpot API host")
+    ] = "https://api.hubapi.com"
+    directory: Annotated[str | None, Meta(description="path of the directory file")] = None
+    directory_toml: Annotated[
+        str | None, Meta(description="the directory itself as text; not together with `DIRECTORY`")
+    ] = None
+    provider: Annotated[
+        str | None,
+        Meta(description="one-account mode: the provider; its options are `<PROVIDER>_<OPTION>`"),
+    ] = None
+    hubspot_portal_ids: Annotated[
+        tuple[Id, ...],
+        Meta(
+            description="one-account mode, required: the portals that may see the account's numbers"
+        ),
+    ] = ()
+    lookup_deadline: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=30,
+            description="seconds within which a lookup answers, whatever the carriers do",
+        ),
+    ] = 4.0
+    last_known_good: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="seconds for which an account's last good answer may stand in",
+        ),
+    ] = 600
+    log_format: Annotated[Literal["json", "text"], Meta(description="`text` for people")] = "json"
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="the least that is logged")
+    ] = "info"
+    port: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=65535,
+            description="gunicorn: the port; unset, it listens on this machine alone",
+        ),
+    ] = 8000
+    web_concurrency: Annotated[int, Meta(ge=1, description="gunicorn: worker processes")] = 2
+    web_threads: Annotated[int, Meta(ge=1, description="gunicorn: threads a worker")] = 32
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """The settings from the environment.
+
+    Raises:
+        ConfigurationError: a setting is missing, malformed or does not go with another; all of
+            them are listed.
+    """
+    faults: list[str] = []
+    settings = from_environ(Settings, environ, faults)
+    if any(
+        part.strip().startswith("pat-")
+        for part in environ.get("HUBSPOT_CLIENT_SECRET", "").split(",")
+    ):
+        faults.append(
+            "HUBSPOT_CLIENT_SECRET: this is a private app's access token; the app's client secret"
+            " signs, which stands on the app's Auth page"
+        )
+    if environ.get("DIRECTORY") and environ.get("DIRECTORY_TOML"):
+        faults.append("DIRECTORY_TOML: not together with DIRECTORY; unset one of them")
+    elif not environ.get("DIRECTORY") and not environ.get("DIRECTORY_TOML"):
+        provider = environ.get("PROVIDER")
+        if provider:
+            read_account(environ, provider, faults)
+        else:
+            faults.append(
+                "DIRECTORY: missing; set it, DIRECTORY_TOML, or PROVIDER for a single account"
+            )
+        if provider and not environ.get("HUBSPOT_PORTAL_IDS"):
+            faults.append(
+                "HUBSPOT_PORTAL_IDS: missing; without it, any portal that installs the app"
+                " would see the account's numbers"
+            )
+    if faults or settings is None:
+        raise ConfigurationError(tuple(faults))
+    return settings
