@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from providers.directory import read_account
-from providers.options import Secret, from_environ
+from providers.options import URL, Secret, from_environ
 
 Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 
@@ -46,9 +46,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = ("v3",)
     public_url: Annotated[
-        str | None,
+        URL | None,
         Meta(
-            pattern=r"^https?://[^/\s?#]+[^\s?#]*$",
             description="the service's outside base URL, as HubSpot calls it, e.g. `https://numbers.example.com`",
         ),
     ] = None
@@ -70,9 +69,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["v3", "2025-09", "2026-03", "2026-09"],
         Meta(description="decides the path of HubSpot's settings endpoints"),
     ] = "v3"
-    hubspot_api_base_url: Annotated[
-        str, Meta(pattern=r"^https?://[^/\s?#]+[^\s?#]*$", description="another HubSpot API host")
-    ] = "https://api.hubapi.com"
+    hubspot_api_base_url: Annotated[URL, Meta(description="another HubSpot API host")] = (
+        "https://api.hubapi.com"
+    )
     directory: Annotated[str | None, Meta(description="path of the directory file")] = None
     directory_toml: Annotated[
         str | None, Meta(description="the directory itself as text; not together with `DIRECTORY`")

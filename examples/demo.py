@@ -23,8 +23,13 @@ ROOT = Path(__file__).parent.parent
 SECRET = "demo-secret-not-a-real-one"
 PORTAL = 62515
 EXPECTED = {
-    1001: ["Front desk", "Back office", "Customer Su…ort – Berlin", "Customer Su…ort – Munich"]
-    + ["+1 202-555-0173"],
+    1001: [
+        "Front desk",
+        "Back office",
+        "Customer Su…ort – Berlin",
+        "Customer Su…ort – Munich",
+        "+1 202-555-0173",
+    ],
     1002: ["Customer Su…ort – Berlin", "Customer Su…ort – Munich"],
     1003: ["+1 202-555-0173"],
 }

@@ -30,6 +30,7 @@ from urllib3.exceptions import InvalidHeader, NameResolutionError
 
 from .base import PhoneNumber, Provider, Query
 from .errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
+from .options import URL
 
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 """For one page, decompressed. Twilio's largest, 1,000 numbers, has 1.5 MB."""
@@ -38,12 +39,7 @@ POOL_SIZE = 64
 """Connections kept to one host; more are opened when needed and closed after use."""
 
 
-BaseURL = Annotated[
-    str,
-    Meta(
-        pattern=r"^https?://[^\s?#]+$", description="another host: a proxy, a region, a test server"
-    ),
-]
+BaseURL = Annotated[URL, Meta(description="another host: a proxy, a region, a test server")]
 
 
 class Request(NamedTuple):

@@ -6,10 +6,10 @@ service's settings, a provider's options and the directory's tables are all read
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import msgspec
-from msgspec import UNSET, ValidationError
+from msgspec import UNSET, Meta, ValidationError
 from msgspec.structs import FieldInfo, fields
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -22,6 +22,10 @@ class Secret(str):
 
     def __repr__(self) -> str:
         return "'***'"
+
+
+URL = Annotated[str, Meta(pattern=r"^https?://[^/\s?#]+[^\s?#]*$")]
+"""A base URL: http or https, with a host, without query."""
 
 
 class Faults(ValueError):
