@@ -61,7 +61,7 @@ def build(
                     values[name], field.type, strict=False, dec_hook=_to_secret
                 )
             except ValidationError as error:
-                found.append(_located(place(name), error))
+                found.append(_located(place(name), error) + _help(field))
         elif field.required:
             found.append(f"{place(name)}: missing{_help(field)}")
     if not found:
