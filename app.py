@@ -56,6 +56,8 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     settings = service.settings
     logs.set_up(settings.log_format, settings.log_level)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # else anybody gets a 200 at the webhook
+    app.url_map.merge_slashes = False  # else a doubled slash is answered with a redirect
     if settings.trusted_proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign] # as Flask's documentation has it
             app.wsgi_app, x_for=settings.trusted_proxies, x_proto=settings.trusted_proxies
@@ -114,7 +116,7 @@ def _add_logging(app: Flask) -> None:
                 extra={
                     "correlation_id": g.correlation_id,
                     "method": request.method,
-                    "path": request.path[:200],
+                    "path": logs.without_numbers(request.path)[:200],
                     "status": response.status_code,
                     **g.log,
                     "ms": round((perf_counter() - g.started) * 1000, 1),
@@ -127,6 +129,8 @@ def _add_errors(app: Flask) -> None:
     def known(error: Exception) -> Response:
         kind = next(kind for kind in type(error).__mro__ if kind in ANSWERS)
         status, category, message = ANSWERS[kind]
+        if message is None and not isinstance(error, InvalidSignature):
+            g.log.setdefault("reason", str(error))
         answer = _error(status, category, message or str(error))
         if status == 503 and isinstance(error, ProviderError):
             wait_s = error.retry_after_s or RETRY_AFTER_S
@@ -139,6 +143,7 @@ def _add_errors(app: Flask) -> None:
     @app.errorhandler(HTTPException)
     def http(error: HTTPException) -> Response:
         status = error.code or 500
+        g.log["reason"] = error.description
         answer = _error(status, error.name.upper().replace(" ", "_"), error.description or "")
         for name, value in error.get_headers(request.environ):
             if name not in ("Content-Type", "Content-Length"):

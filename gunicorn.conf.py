@@ -13,11 +13,13 @@ from hubspot import logs as _logs
 from hubspot.service import Service as _Service
 from settings import ConfigurationError as _ConfigurationError
 
-# Faults of the settings and the directory stop the start here: one message, from one process.
+# Faults of the settings and the directory stop the start here: one message, from one process. On a
+# reload (SIGHUP) the directory is left to the running app, which keeps the old one if it must.
 try:
     _service = _Service(_os.environ)
     _settings = _service.settings
-    _service.directory  # noqa: B018 - made here to see whether it can be
+    if "app" not in _sys.modules:
+        _service.directory  # noqa: B018 - made here to see whether it can be
 except _ConfigurationError as _error:
     raise SystemExit(f"helpdesk-numbers: {_error.message}") from None
 
@@ -25,6 +27,11 @@ except _ConfigurationError as _error:
 # it this is somebody's desk, so nobody else gets in.
 _everywhere = "[::]" if _socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104
 bind = f"{_everywhere if _os.environ.get('PORT') else '127.0.0.1'}:{_settings.port}"
+
+# The app is made before the workers, and they inherit it. So a worker that dies is replaced even
+# while the directory file has a fault: it goes on with the good one, as the others do. Sessions,
+# connections and threads are made at their first use, thus in the worker.
+preload_app = True
 
 # Requests wait for carriers, which threads do cheaply; keep-alive works with threads alone.
 worker_class = "gthread"

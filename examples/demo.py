@@ -4,13 +4,8 @@ Exits 0 only if every answer is the right one.
 """
 
 import json
-import os
 import shlex
-import socket
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import requests
 from tabulate import tabulate
@@ -18,8 +13,8 @@ from tabulate import tabulate
 from hubspot.cli import drop_down
 from hubspot.signature import signed_headers
 from hubspot.webhook import PATH
+from tests.server import ROOT, procfile, serving
 
-ROOT = Path(__file__).parent.parent
 SECRET = "demo-secret-not-a-real-one"
 PORTAL = 62515
 EXPECTED = {
@@ -37,50 +32,24 @@ EXPECTED = {
 
 def main() -> int:
     """Run the demo; returns the exit status."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = (ROOT / "Procfile").read_text().partition("web:")[2].strip()
-    print(f"$ {command}        # port {port}, examples/directory.toml")
-    environ = os.environ | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
-        "PORT": str(port),
-        "WEB_CONCURRENCY": "2",
+    settings = {
         "HUBSPOT_CLIENT_SECRET": SECRET,
         "HUBSPOT_APP_ID": "54321",
         "DIRECTORY": str(ROOT / "examples" / "directory.toml"),
         "LOG_FORMAT": "text",
     }
-    for name in ("DIRECTORY_TOML", "PUBLIC_URL"):
-        environ.pop(name, None)
-    server = subprocess.Popen(shlex.split(command), cwd=ROOT, env=environ)
-    try:
-        url = f"http://127.0.0.1:{port}"
-        wait_until_up(url, server)
-        right = [show_user(url + PATH, user_id) for user_id in EXPECTED]
-        right.append(show_forgery(url + PATH))
-    finally:
-        server.terminate()
-        status = server.wait(timeout=30)
-    print(f"\nThe server stopped with status {status}.")
-    if all(right) and status == 0:
-        print("All answers were right.")
+    with serving(settings) as server:
+        print(f"$ {shlex.join(procfile())}        # {server.url}, examples/directory.toml")
+        right = [show_user(server.url + PATH, user_id) for user_id in EXPECTED]
+        right.append(show_forgery(server.url + PATH))
+        server.process.terminate()
+        right.append(server.process.wait(timeout=30) == 0)
+        print("\nWhat the server logged:\n" + server.output())
+    if all(right):
+        print("All answers were right, and the server stopped as it should.")
         return 0
     print("Something above is WRONG.")
     return 1
-
-
-def wait_until_up(url: str, server: "subprocess.Popen[bytes]") -> None:
-    """Return once the server answers; raise if it does not within 30 seconds."""
-    for _ in range(300):
-        if server.poll() is not None:
-            break
-        try:
-            if requests.get(f"{url}/readyz", timeout=5).ok:
-                return
-        except requests.ConnectionError:
-            time.sleep(0.1)
-    raise SystemExit("the server did not start")
 
 
 def ask(url: str, user_id: int, secret: str) -> requests.Response:

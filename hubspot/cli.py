@@ -160,7 +160,7 @@ def list_providers(as_json: bool) -> None:
                 option["variable"],
                 "required" if option["required"] else "",
                 "set" if option["set"] else "",
-                ("secret; " if option["secret"] else "") + option["help"],
+                "; ".join(filter(None, ["secret" if option["secret"] else "", option["help"]])),
             ]
             for option in provider["options"]
         ]

@@ -10,6 +10,18 @@ from pythonjsonlogger.msgspec import MsgspecFormatter
 # A number that slipped into a log through another's words (an odd path, a library's message).
 _PHONE_NUMBER = re.compile(r"(?:\+|%2B)\d{7,15}", re.IGNORECASE)
 
+_DIGITS = re.compile(r"(?:\d(?:[ ().+-]|%2[0-9A-F])*){7,}", re.IGNORECASE)
+
+
+def without_numbers(url: str) -> str:
+    """A URL or path as it may be logged: whatever could be a phone number is left out.
+
+    Its host stays as it is, since that is what a refused signature is mostly about.
+    """
+    base = re.match(r"(?:\w+://[^/?#]*)?", url)
+    start = base.end() if base else 0
+    return url[:start] + _DIGITS.sub("…", url[start:])
+
 
 class JSONFormatter(MsgspecFormatter):
     """`{"time": …, "level": …, "event": …}` and the event's own fields."""

@@ -6,6 +6,7 @@ https://developers.hubspot.com/docs/api-reference/2026-03/crm/extensions/calling
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -62,7 +63,7 @@ def write_answer(numbers: Sequence[Number]) -> bytes:
     """
     names = friendly_names(numbers)
     items = [
-        _Item(number.e164, number.extension, name)
+        _Item(number.e164, clean(number.extension or "") or None, name)
         for number, name in zip(numbers, names, strict=True)
     ]
     return msgspec.json.encode(_Answer(items))
@@ -78,9 +79,11 @@ def friendly_names(numbers: Iterable[Number]) -> list[str]:
     names = [clean(number.name) or international(number.e164) for number in numbers]
     shortened = {name: name for name in names if _units(name) <= MAX_NAME_UNITS}
     taken = set(shortened)
+    counts: Counter[str] = Counter()
     for name in names:
         if name not in shortened:
-            shortened[name] = next(short for short in _candidates(name) if short not in taken)
+            candidates = _candidates(name, counts)
+            shortened[name] = next(short for short in candidates if short not in taken)
             taken.add(shortened[name])
     return [shortened[name] for name in names]
 
@@ -95,23 +98,26 @@ def clean(name: str) -> str:
 
 _BREAKS = regex.compile(r"[\t\n\v\f\r\x85\p{Zl}\p{Zp}]+")
 _SPACES = regex.compile(r"\s+")
-# Controls, lone surrogates, unassigned, direction marks and overrides, zero-width space, BOM.
-# Joiners and tags stay: they make up emoji and Persian words.
-_INVISIBLE = regex.compile(r"[\p{Cc}\p{Cs}\p{Cn}\p{Co}\p{Bidi_Control}\u200b\ufeff]+")
+# Lone surrogates, unassigned, private, and what Unicode has as controls between characters: those
+# of ASCII, direction marks and overrides, soft hyphen, zero-width space, BOM. Joiners and tags are
+# none of these and stay: they make up emoji and Persian words.
+_INVISIBLE = regex.compile(r"[\p{Cs}\p{Cn}\p{Co}\p{Grapheme_Cluster_Break=Control}]+")
 _VISIBLE = regex.compile(r"[^\p{Z}\p{M}\p{Default_Ignorable_Code_Point}]")
 
 
-def _candidates(name: str) -> Iterable[str]:
-    """Shorter forms of the name, best first, without end."""
+def _candidates(name: str, counts: Counter[str]) -> Iterable[str]:
+    """Shorter forms of the name, best first, without end.
+
+    `counts` has the last number given to names that begin alike; a count goes on from there.
+    """
     characters = _characters(name)
-    head = "".join(_fit(characters, (MAX_NAME_UNITS - 1) // 2)).rstrip()
+    head = "".join(_fit(characters, (MAX_NAME_UNITS - 1) // 2))
     tail = _fit(reversed(characters), MAX_NAME_UNITS - 1 - _units(head))
-    yield f"{head}…{''.join(reversed(tail)).lstrip()}"
-    count = 2
+    yield f"{head}…{''.join(reversed(tail))}"
     while True:
-        end = f"… ({count})"
-        yield "".join(_fit(characters, MAX_NAME_UNITS - _units(end))).rstrip() + end
-        count += 1
+        counts[head] += 1
+        end = f"… ({counts[head] + 1})"
+        yield "".join(_fit(characters, MAX_NAME_UNITS - _units(end))) + end
 
 
 def _characters(text: str) -> list[str]:
@@ -120,14 +126,14 @@ def _characters(text: str) -> list[str]:
 
 
 def _fit(characters: Iterable[str], units: int) -> list[str]:
-    """As many of the first characters as fit into so many units."""
+    """As many of the first characters as fit into so many units, less a blank at the end."""
     kept: list[str] = []
     for character in characters:
         units -= _units(character)
         if units < 0:
             break
         kept.append(character)
-    return kept
+    return kept[:-1] if kept[-1:] == [" "] else kept
 
 
 def _units(text: str) -> int:
@@ -147,6 +153,7 @@ def _parse(body: bytes) -> Any:
         payload = json.loads(
             body.decode("utf-8"),
             object_pairs_hook=_object,
+            parse_int=_integer,
             parse_constant=constant,
         )
     except UnicodeDecodeError:
@@ -174,6 +181,11 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise InvalidRequest(f"{_shown(name)} is {value}, which is not JSON.")
         made[name] = value
     return made
+
+
+def _integer(digits: str) -> int:
+    """Cut to what is out of range anyway: Python refuses to read thousands of digits."""
+    return int(digits[:21])
 
 
 def _read_id(payload: dict[str, Any], name: str) -> int:

@@ -11,6 +11,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from providers.lookup import Lookup, Outcome
 
+from . import logs
 from .errors import AppMismatch, InvalidSignature
 from .schema import read_request, write_answer
 from .signature import Suspect, Version, find_suspect, verify
@@ -43,7 +44,8 @@ class Gate:
                 request.headers, **facts, now_ms=time.time_ns() // 1_000_000, versions=self.versions
             )
         except InvalidSignature as error:
-            g.log.update(signature="invalid", reason=error.reason, url=uri[:500])
+            url = logs.without_numbers(uri)[:500]
+            g.log.update(signature="invalid", reason=error.reason, url=url)
             suspect = find_suspect(request.headers, **facts, host=request.headers.get("Host", ""))
             if suspect and suspect.causes:
                 g.log["remedy"] = _remedy(suspect, request.path)
@@ -76,7 +78,7 @@ def _remedy(suspect: Suspect, path: str) -> str:
         base = suspect.uri.partition("?")[0].removesuffix(path)
         what = f"set PUBLIC_URL={base[:200]}"
         if suspect.causes == ("scheme",):
-            what += " (or TRUSTED_PROXIES, if a proxy sets X-Forwarded-Proto)"
+            what += " (or TRUSTED_PROXIES to the number of proxies that set X-Forwarded-Proto)"
     return f"HubSpot signed another URL ({', '.join(suspect.causes)}): {what}"
 
 
@@ -97,7 +99,7 @@ def blueprint(gate: Gate, lookup: Lookup) -> Blueprint:
             raise AppMismatch("This service answers for another app.")
         result = lookup.look_up(asked.portal_id, asked.user_id)
         g.log.update(
-            source=result.source,
+            source=None if result.failure else result.source,
             count=len(result.numbers),
             why=result.why,
             accounts=[_logged(outcome) for outcome in result.outcomes],

@@ -43,9 +43,9 @@ class Deadline:
 class Query:
     """What the asking user's rule wants: an adapter may use it to ask for less, never must.
 
-    Empty means anything. `numbers` are in E.164; `names` are shell-style patterns; `owner` is an
-    e-mail address or a user id. `deadline` is when the answer is due; an `HTTPProvider` keeps it by
-    itself.
+    Empty means anything. `numbers` are in E.164, each once; `names` are shell-style patterns;
+    `owner` is an e-mail address or a user id. `deadline` is when the answer is due; an
+    `HTTPProvider` keeps it by itself.
     """
 
     __slots__ = ("deadline", "names", "numbers", "owner")
@@ -57,7 +57,7 @@ class Query:
         owner: str | None = None,
         deadline: Deadline | None = None,
     ) -> None:
-        self.numbers = numbers
+        self.numbers = tuple(dict.fromkeys(numbers))
         self.names = names
         self.owner = owner
         self.deadline = deadline or Deadline(10)
@@ -108,6 +108,8 @@ class Provider:
             for number in self.list_numbers(query):
                 if not query.deadline.left():
                     raise Unreachable("not all pages came in time")
+                if not isinstance(number, PhoneNumber):
+                    raise TypeError(type(number).__name__)
                 numbers.append(number)
             return numbers
         except ProviderError as error:

@@ -6,6 +6,7 @@ from the environment for a single account. docs/directory.md describes the forma
 
 import logging
 import os
+import re
 import threading
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -169,7 +170,7 @@ def parse(text: str, environ: Mapping[str, str], before: Directory | None = None
     """
     try:
         tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # its own, or of an endless number or nesting
         raise Faults([f"the directory is not TOML: {error}"]) from None
     faults: list[str] = []
     for name in tables.keys() - {"accounts", "portals"}:
@@ -231,8 +232,8 @@ def _portals(
         place = f"portals.{text}"
         portal_id = _id(text, place, faults)
         table = _resolve(written, place, environ, faults)
-        read = build(_PortalTable, table, _below(place), faults) if table else None
-        if portal_id is None or not read:
+        read = build(_PortalTable, table, _below(place), faults) if table is not None else None
+        if not read:
             continue
         _check_names(read.accounts, known, f"{place}.accounts", faults)
         countries = {accounts[name].options.country for name in read.accounts if name in accounts}
@@ -245,7 +246,8 @@ def _portals(
             if user_id is not None and rule:
                 _check_names(rule.accounts or (), read.accounts, f"{at}.accounts", faults)
                 rules[user_id] = _normalise(rule, country, at, faults)
-        yield portal_id, Portal(read.accounts, read.users, rules)
+        if portal_id is not None:
+            yield portal_id, Portal(read.accounts, read.users, rules)
 
 
 def _below(place: str) -> Callable[[str], str]:
@@ -286,7 +288,7 @@ def _check_names(
 
 
 def _id(text: str, place: str, faults: list[str]) -> int | None:
-    if text.isascii() and text.isdigit() and len(text) < 20 and 0 < int(text) < MAX_ID:
+    if re.fullmatch(r"[1-9][0-9]{0,18}", text) and int(text) < MAX_ID:
         return int(text)
     faults.append(f"{place}: not an id of HubSpot's, which are positive integers")
     return None

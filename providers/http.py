@@ -26,7 +26,8 @@ from requests.cookies import RequestsCookieJar
 from requests.utils import get_environ_proxies
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Retry, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import InvalidHeader, NameResolutionError
+from urllib3.exceptions import InvalidHeader, LocationParseError, NameResolutionError
+from urllib3.util import parse_url
 
 from .base import PhoneNumber, Provider, Query
 from .errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
@@ -165,7 +166,7 @@ class HTTPProvider(Provider):
             request = page.next
 
 
-def decode_json(body: bytes, kind: Any = Any) -> Any:
+def decode_json(body: bytes | str, kind: Any = Any) -> Any:
     """JSON as `kind`.
 
     Raises:
@@ -198,12 +199,14 @@ def _proxies(scheme: str, host: str) -> dict[str, str]:
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:
+    """Scheme, host and port, read as requests reads them: urllib.parse sees `b` in `http://a\\@b/`,
+    where requests would call `a`."""
     try:
-        parts = urlsplit(url)
-        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-        return parts.scheme, parts.hostname or "", port
-    except ValueError:
+        parts = parse_url(url)
+    except LocationParseError:
         return "", "", None
+    scheme = parts.scheme or ""
+    return scheme, parts.host or "", parts.port or {"http": 80, "https": 443}.get(scheme)
 
 
 def _read(response: requests.Response) -> bytes:

@@ -122,11 +122,13 @@ class Lookup:
             account = grant.account
             future = None if account.instant else self._threads.submit(_answer, account, query)
             asked.append((account, query, future))
+        # before the wait, which may use the deadline up
+        instant = {id(query): _answer(account, query) for account, query, f in asked if not f}
         wait([future for _, _, future in asked if future], deadline.left() + GRACE_S)
         answers = []
         for account, query, future in asked:
             if future is None:
-                answers.append(_answer(account, query))
+                answers.append(instant[id(query)])
             elif future.done():
                 answers.append(future.result())
             else:  # its own deadline ends it; nobody waits for that
@@ -195,7 +197,9 @@ def _against(rule: Rule, e164: str, name: str, owners: tuple[str, ...]) -> str |
         return "not among the rule's numbers"
     if rule.names is not None and not _pattern(rule.names).match(name.casefold()):
         return "matches none of the rule's names"
-    if rule.owner is not None and rule.owner.casefold() not in map(str.casefold, owners):
+    if rule.owner is not None and rule.owner.casefold() not in {
+        _text(owner).casefold() for owner in owners or ()
+    }:
         return "not owned by the rule's owner"
     return None
 

@@ -4,7 +4,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import phonenumbers
-from phonenumbers import NumberParseException, PhoneNumberFormat
+from phonenumbers import NumberParseException, PhoneNumberFormat, ValidationResult
 
 
 class E164(NamedTuple):
@@ -27,8 +27,8 @@ def to_e164(text: str, country: str | None = None) -> E164 | None:
         parsed = phonenumbers.parse(text, country)
     except NumberParseException:
         return None
-    if not phonenumbers.is_possible_number(parsed):
-        return None
+    if phonenumbers.is_possible_number_with_reason(parsed) != ValidationResult.IS_POSSIBLE:
+        return None  # what only neighbours can dial is not possible either: 555-0143
     number = phonenumbers.format_number(parsed, PhoneNumberFormat.E164)
     return E164(number, parsed.extension or None)
 

@@ -5,6 +5,7 @@ service's settings, a provider's options and the directory's tables are all read
 """
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
@@ -24,7 +25,13 @@ class Secret(str):
         return "'***'"
 
 
-URL = Annotated[str, Meta(pattern=r"^https?://[^/\s?#]+[^\s?#]*$")]
+URL = Annotated[
+    str,
+    Meta(
+        pattern=r"^https?://[^/\s?#]+[^\s?#]*$",
+        title="an http or https URL without a query",
+    ),
+]
 """A base URL: http or https, with a host, without query."""
 
 
@@ -61,7 +68,7 @@ def build(
                     values[name], field.type, strict=False, dec_hook=_to_secret
                 )
             except ValidationError as error:
-                found.append(_located(place(name), error) + _help(field))
+                found.append(_located(place(name), error, field) + _help(field))
         elif field.required:
             found.append(f"{place(name)}: missing{_help(field)}")
     if not found:
@@ -124,11 +131,25 @@ def _split(text: str) -> list[Any]:
 def _to_secret(kind: type, value: object) -> object:
     if kind is Secret and isinstance(value, str):
         return Secret(value)
-    raise ValidationError(f"Expected `str`, got `{type(value).__name__}`")
+    raise TypeError(f"Expected `str`, got `{type(value).__name__}`")  # msgspec adds the place
 
 
-def _located(place: str, error: ValidationError) -> str:
+_WORDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "text",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+}
+
+
+def _located(place: str, error: ValidationError, field: FieldInfo) -> str:
+    """The fault in an operator's words: msgspec's are `Expected `int | null`, got `str``."""
     what, _, path = str(error).partition(" - at `$")
+    if form := _meta(field.type, "title"):
+        what = re.sub(r"`str[^`]*` matching regex '.*'$", form, what)
+    what = re.sub(r"`(\w+)( \| null)?`", lambda found: _WORDS.get(found[1], found[0]), what)
     return f"{place}{path.rstrip('`')}: {what[:1].lower()}{what[1:]}"
 
 
@@ -139,10 +160,14 @@ def _help(field: FieldInfo) -> str:
 
 def describe(field: FieldInfo) -> str:
     """The field's help text, from its `msgspec.Meta(description=…)`."""
-    for meta in getattr(field.type, "__metadata__", ()):
-        if isinstance(meta, msgspec.Meta) and meta.description:
-            return meta.description
-    return ""
+    return _meta(field.type, "description")
+
+
+def _meta(kind: Any, attribute: str) -> str:
+    """The first text of that name in a type's annotations, the outer ones first."""
+    found = [getattr(meta, attribute, None) for meta in reversed(getattr(kind, "__metadata__", ()))]
+    found += [_meta(inner, attribute) for inner in get_args(kind)]
+    return next((text for text in found if text), "")
 
 
 def default_of(field: FieldInfo) -> Any:

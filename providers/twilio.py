@@ -3,18 +3,17 @@
 https://www.twilio.com/docs/phone-numbers/api/incomingphonenumber-resource (read 2026-11-22)
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Annotated
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any
+from urllib.parse import urljoin
 
-from msgspec import Meta
-from twilio.base.page import Page
+from msgspec import Meta, Struct
 from twilio.http import HttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
-from twilio.rest.api.v2010.account.incoming_phone_number import IncomingPhoneNumberInstance
 
 from .base import PhoneNumber, Provider, Query
-from .http import BaseURL, Listing
+from .http import BaseURL, Listing, decode_json
 from .options import Secret
 
 PAGE_SIZE = 1000  # the most it gives; the client's own default asks for 50 at a time
@@ -25,7 +24,10 @@ class Twilio(Provider):
     base_url = "https://api.twilio.com"
 
     class Options(Provider.Options, frozen=True, kw_only=True):
-        account_sid: Annotated[str, Meta(pattern="^AC[0-9A-Za-z]+$", description="AC…")]
+        account_sid: Annotated[
+            str,
+            Meta(pattern="^AC[0-9A-Za-z]+$", title="a SID that begins with AC", description="AC…"),
+        ]
         auth_token: Annotated[Secret | None, Meta(description="or api_key and api_secret")] = None
         api_key: Annotated[str | None, Meta(description="SK…, with api_secret")] = None
         api_secret: Secret | None = None
@@ -43,28 +45,36 @@ class Twilio(Provider):
                 raise ValueError("auth_token: give it, or api_key and api_secret instead")
 
     options: Options
-    _pages = 1  # as many as the longest listing so far was seen to have
+    _longest = 1  # pages, as far as any listing of this account got
 
     def list_numbers(self, query: Query) -> Iterable[PhoneNumber]:
-        numbers = self._client(query).incoming_phone_numbers
+        client = self._client(query)
         if not self._cheaper_by_number(query):
-            page: Page | None = numbers.page(page_size=PAGE_SIZE)
-            seen = 1
-            while page:
-                yield from map(_read, page)
-                seen += page.next_page_url is not None
-                self._pages = max(self._pages, seen)
-                if self._cheaper_by_number(query):
+            for count, page in enumerate(self._pages(client, {}), start=1):
+                yield from map(_read, page.incoming_phone_numbers)
+                self._longest = max(self._longest, count + bool(page.next_page_uri))
+                if page.next_page_uri and self._cheaper_by_number(query):
                     break
-                page = page.next_page()
             else:
                 return
         for number in query.numbers:
-            yield from map(_read, numbers.stream(phone_number=number, page_size=PAGE_SIZE))
+            for page in self._pages(client, {"PhoneNumber": number}):
+                yield from map(_read, page.incoming_phone_numbers)
+
+    def _pages(self, client: Client, params: dict[str, object]) -> Iterator["_Page"]:
+        # The client's own `list()` would read fields that nobody needs, and fail on an odd date.
+        base_url = f"{client.api.base_url}/"
+        link = f"2010-04-01/Accounts/{self.options.account_sid}/IncomingPhoneNumbers.json"
+        following: dict[str, object] | None = {"PageSize": PAGE_SIZE, **params}
+        while link:
+            url = urljoin(base_url, link.lstrip("/"))
+            page: _Page = decode_json(client.request("GET", url, following).text, _Page)
+            yield page
+            link, following = page.next_page_uri or "", None  # the link has the parameters
 
     def _cheaper_by_number(self, query: Query) -> bool:
         """One request a number, against one a page, of which there is at least one."""
-        return 0 < len(query.numbers) < max(self._pages, 2)
+        return 0 < len(query.numbers) < max(self._longest, 2)
 
     def _client(self, query: Query) -> Client:
         options, sender = self.options, _Sender()
@@ -78,7 +88,7 @@ class Twilio(Provider):
             http_client=sender,
         )
         base_url = options.base_url or client.get_hostname(self.base_url)
-        client.api.base_url = base_url
+        client.api.base_url = base_url.rstrip("/")
         sender.listing = Listing(base_url, query)
         return client
 
@@ -106,12 +116,26 @@ class _Sender(HttpClient):
         return Response(answer.status, answer.body.decode(), answer.headers)
 
 
-def _read(record: IncomingPhoneNumberInstance) -> PhoneNumber:
-    can = record.capabilities  # null for some; typed as text in the client, an object in fact
+class _Number(Struct):
+    """Any of them may be null, whatever the documentation says."""
+
+    phone_number: Any = None
+    friendly_name: Any = None
+    capabilities: Any = None
+    voice_receive_mode: Any = None
+
+
+class _Page(Struct):
+    incoming_phone_numbers: list[_Number]
+    next_page_uri: str | None = None
+
+
+def _read(given: _Number) -> PhoneNumber:
+    can = given.capabilities
     return PhoneNumber(
-        number=record.phone_number or "",
-        name=record.friendly_name or "",
-        voice=isinstance(can, Mapping)
+        number=given.phone_number or "",
+        name=given.friendly_name or "",
+        voice=isinstance(can, dict)
         and can.get("voice") is True
-        and record.voice_receive_mode != "fax",
+        and given.voice_receive_mode != "fax",
     )

@@ -1,0 +1,86 @@
+"""The real server, as the Procfile starts it, on a free port."""
+
+import os
+import shlex
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+ROOT = Path(__file__).parent.parent
+OURS = ("HUBSPOT_", "TWILIO_", "STATIC_", "GUNICORN_")
+ALSO = ("DIRECTORY", "DIRECTORY_TOML", "PROVIDER", "PUBLIC_URL", "PORT", "WEB_CONCURRENCY")
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server: its URL, its process, and the file that it writes to."""
+
+    url: str
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    def output(self) -> str:
+        """All that it has written so far."""
+        return self.log.read_text()
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def environ(settings: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment without the service's own variables, and `settings`."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(OURS) and k not in ALSO}
+    kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
+    return {**kept, **settings}
+
+
+def procfile() -> list[str]:
+    """The Procfile's web process."""
+    return shlex.split((ROOT / "Procfile").read_text().partition("web:")[2])
+
+
+@contextmanager
+def serving(settings: Mapping[str, str]) -> Iterator[Server]:
+    """A server that is up, and stopped with SIGTERM afterwards."""
+    port = free_port()
+    with tempfile.NamedTemporaryFile("w") as log:
+        process = subprocess.Popen(
+            procfile(),
+            cwd=ROOT,
+            env=environ({"PORT": str(port), **settings}),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        server = Server(f"http://127.0.0.1:{port}", process, Path(log.name))
+        try:
+            _wait_until_up(server)
+            yield server
+        finally:
+            if process.poll() is None:
+                process.terminate()
+            process.wait(timeout=30)
+
+
+def _wait_until_up(server: Server) -> None:
+    for _ in range(300):
+        if server.process.poll() is not None:
+            break
+        try:
+            if requests.get(f"{server.url}/healthz", timeout=5).ok:
+                return
+        except requests.ConnectionError:
+            time.sleep(0.1)
+    raise RuntimeError(f"the server did not start:\n{server.output()}")

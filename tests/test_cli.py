@@ -1,0 +1,193 @@
+"""The `flask` commands."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.server import ROOT, Server, environ, free_port, serving
+
+SECRET = "a-secret-of-tests"
+DIRECTORY = """
+[accounts.desk]
+provider = "static"
+numbers = [
+    { number = "+12025550143", name = "Customer Support – Berlin" },
+    { number = "+12025550100", name = "Back office", extension = "7" },
+]
+[portals.62515]
+accounts = ["desk"]
+[portals.62515.user.1002]
+names = ["back*"]
+[portals.62516]
+accounts = ["desk"]
+users = "none"
+"""
+SETTINGS = {"HUBSPOT_CLIENT_SECRET": SECRET, "DIRECTORY_TOML": DIRECTORY}
+TWILIO = {
+    "HUBSPOT_CLIENT_SECRET": SECRET,
+    "PROVIDER": "twilio",
+    "HUBSPOT_PORTAL_IDS": "62515",
+    "TWILIO_ACCOUNT_SID": "AC00000000000000000000000000000000",
+    "TWILIO_AUTH_TOKEN": "a-token-of-tests",
+}
+
+
+def flask(settings: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command as a user does, in an environment that has just these settings."""
+    return subprocess.run(
+        [str(Path(sys.executable).parent / "flask"), *arguments],
+        cwd=ROOT,
+        env=environ({"FLASK_SKIP_DOTENV": "1", **settings}),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with serving(SETTINGS) as running:
+        yield running
+
+
+def test_numbers_are_shown_as_hubspot_shows_them() -> None:
+    done = flask(SETTINGS, "numbers", "--portal-id", "62515", "--user-id", "1001")
+    assert done.returncode == 0
+    assert [line.split("  ") for line in done.stdout.splitlines()][2][0] == "+12025550143"
+    assert "Customer Su…ort – Berlin" in done.stdout
+    assert "desk" in done.stdout
+
+
+def test_explain_says_why_each_number_is_in_or_out() -> None:
+    done = flask(SETTINGS, "numbers", "--portal-id", "62515", "--user-id", "1002", "--explain")
+    assert done.returncode == 0
+    rows = {line.split()[0]: line for line in done.stdout.splitlines() if line.startswith("+")}
+    assert "in: " in rows["+12025550100"]
+    assert "out: matches none of the rule's names" in rows["+12025550143"]
+    assert "account desk (static): ok" in done.stdout
+
+
+def test_numbers_as_json_hold_hubspots_fields_and_the_reasons() -> None:
+    done = flask(
+        SETTINGS, "numbers", "--portal-id", "62515", "--user-id", "1002", "--explain", "--json"
+    )
+    data = json.loads(done.stdout)
+    assert [
+        (one["e164PhoneNumber"], one["extension"], one["friendlyName"])
+        for one in data["phoneNumbers"]
+    ] == [("+12025550100", "7", "Back office")]
+    assert [one["number"] for one in data["leftOut"]] == ["+12025550143"]
+    assert data["accounts"][0]["outcome"] == "ok"
+
+
+def test_an_empty_list_says_why() -> None:
+    for portal_id, why in (("62516", 'users = "none"'), ("1", "portal not in the directory")):
+        done = flask(SETTINGS, "numbers", "--portal-id", portal_id, "--user-id", "5")
+        assert (done.returncode, why in done.stdout) == (0, True)
+
+
+def test_a_carrier_that_cannot_be_reached_fails_the_command_and_is_named() -> None:
+    settings = TWILIO | {"TWILIO_BASE_URL": f"http://127.0.0.1:{free_port()}"}
+    done = flask(settings, "numbers", "--portal-id", "62515", "--user-id", "1")
+    assert done.returncode == 1
+    assert "account twilio (twilio): unreachable: the connection failed" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "a-token-of-tests" not in done.stderr + done.stdout
+
+
+def test_wrong_usage_exits_with_2() -> None:
+    assert flask(SETTINGS, "numbers", "--portal-id", "0", "--user-id", "1").returncode == 2
+    assert flask(SETTINGS, "numbers", "--portal-id", "1").returncode == 2
+
+
+def test_a_command_that_needs_settings_lists_what_is_missing() -> None:
+    done = flask({}, "numbers", "--portal-id", "1", "--user-id", "1")
+    assert done.returncode == 1
+    assert "HUBSPOT_CLIENT_SECRET: missing" in done.stderr
+    assert "DIRECTORY: missing" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_providers_need_no_settings_and_show_no_values() -> None:
+    done = flask({"TWILIO_AUTH_TOKEN": "a-token-of-tests"}, "providers", "--json")
+    assert done.returncode == 0
+    assert "a-token-of-tests" not in done.stdout
+    twilio = next(one for one in json.loads(done.stdout) if one["provider"] == "twilio")
+    options = {one["variable"]: one for one in twilio["options"]}
+    assert options["TWILIO_ACCOUNT_SID"]["required"]
+    assert not options["TWILIO_ACCOUNT_SID"]["set"]
+    assert options["TWILIO_AUTH_TOKEN"]["secret"]
+    assert options["TWILIO_AUTH_TOKEN"]["set"]
+    table = flask({}, "providers").stdout
+    assert "TWILIO_API_SECRET" in table
+    assert table.startswith("static\n")
+
+
+def test_a_broken_third_partys_provider_is_shown_as_broken(tmp_path: Path) -> None:
+    """Entry points as pip installs them: a package's folder beside its .dist-info."""
+    (tmp_path / "broken_carrier.py").write_text("raise RuntimeError('a-token-of-tests')\n")
+    info = tmp_path / "broken_carrier-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-carrier\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[helpdesk_numbers.providers]\nbroken = broken_carrier:Broken\ntwilio = broken_carrier:X\n"
+    )
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    done = flask({"PYTHONPATH": path}, "providers", "--json")
+    shown = {one["provider"]: one for one in json.loads(done.stdout)}
+    assert shown["broken"]["error"] == "RuntimeError"
+    assert shown["twilio"]["error"] is None, "a built-in name cannot be replaced"
+    assert "a-token-of-tests" not in done.stdout + done.stderr
+
+
+def send(server: Server, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
+    return flask(SETTINGS | settings, "webhook", "send", "--url", server.url, *arguments)
+
+
+def test_send_shows_the_drop_down(server: Server) -> None:
+    done = send(server, "--portal-id", "62515", "--user-id", "1001")
+    assert done.returncode == 0
+    assert "200 OK" in done.stdout
+    assert "within HubSpot's 5 s" in done.stdout
+    assert "not selectable: extension 7" in done.stdout
+
+
+def test_send_with_the_wrong_secret_fails_and_shows_the_answer(server: Server) -> None:
+    wrong = "another-secret-of-tests"
+    done = send(server, "--portal-id", "62515", "--user-id", "1001", HUBSPOT_CLIENT_SECRET=wrong)
+    assert done.returncode == 1
+    assert "401" in done.stdout
+    assert "INVALID_AUTHENTICATION" in done.stdout
+    assert wrong not in done.stdout + done.stderr
+
+
+def test_send_signs_with_the_version_asked_for(server: Server) -> None:
+    done = send(server, "--portal-id", "62515", "--user-id", "1", "--signature", "v2", "--json")
+    assert done.returncode == 1, "v2 is not accepted by default"
+    assert json.loads(done.stdout)["status"] == 401
+
+
+def test_send_to_this_machine_signs_for_the_public_url() -> None:
+    settings = SETTINGS | {"PUBLIC_URL": "https://numbers.example.com"}
+    with serving(settings) as server:
+        done = send(
+            server,
+            "--portal-id", "62515", "--user-id", "1001", "--json",
+            PUBLIC_URL=settings["PUBLIC_URL"],
+        )  # fmt: skip
+    assert done.returncode == 0
+    assert len(json.loads(done.stdout)["body"]["phoneNumbers"]) == 2
+
+
+def test_send_to_nobody_says_so() -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    done = flask(SETTINGS, "webhook", "send", "--url", url, "--portal-id", "1", "--user-id", "1")
+    assert done.returncode == 1
+    assert f"no answer from {url}" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,257 @@
+"""What README and docs say is compared with the code, so that neither can change alone."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from dotenv import dotenv_values
+from flask import Flask
+from msgspec.structs import FieldInfo, fields
+
+import providers
+from hubspot.errors import InvalidSignature
+from hubspot.signature import OLD_HEADER, V3_HEADER, sign, signed_headers, verify
+from providers import directory
+from providers.errors import ProviderError
+from providers.options import Faults, default_of
+from providers.static import Static
+from providers.twilio import Twilio
+from settings import Settings, read_settings
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+PAGES = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("**/*.md"))]
+SETTINGS = {field.name.upper(): field for field in fields(Settings)}
+OPTIONS = {
+    providers.prefix(name) + field.name.upper()
+    for name in providers.BUILT_IN
+    for field in fields(providers.load(name).Options)
+}
+
+
+def page(name: str) -> str:
+    return (ROOT / name).read_text("utf-8")
+
+
+def section(text: str, heading: str) -> str:
+    """What stands under a heading, up to the next one of its level or above."""
+    level = heading.split()[0]
+    found = re.search(
+        rf"^{re.escape(heading)}$(.*?)(?=^#{{1,{len(level)}}} |\Z)", text, re.M | re.S
+    )
+    assert found, f"no heading {heading!r}"
+    return found[1]
+
+
+def rows(text: str) -> Iterator[list[str]]:
+    """The cells of each row that begins with a name in backticks."""
+    for line in text.splitlines():
+        if line.startswith("| `"):
+            yield [cell.strip() for cell in line.strip("|").split(" | ")]
+
+
+def blocks(text: str) -> list[tuple[str, str]]:
+    """Every fenced block: what stands after the fence, and the content."""
+    return re.findall(r"^```([^\n]*)\n(.*?)^```$", text, re.M | re.S)
+
+
+def in_words(field: FieldInfo) -> str:
+    """A setting's default as the README writes it."""
+    if field.required:
+        return "required"
+    default: Any = default_of(field)
+    if default in (None, ()):
+        return "none"
+    return f"`{','.join(default) if isinstance(default, tuple) else default}`"
+
+
+def test_readme_lists_exactly_the_settings() -> None:
+    named = [row[0].strip("`") for row in rows(section(page("README.md"), "## Settings"))]
+    settings = [name for name in named if name not in OPTIONS]
+    assert sorted(settings) == sorted(SETTINGS)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_readme_gives_the_default_of(name: str) -> None:
+    table = {row[0]: row[1:] for row in rows(section(page("README.md"), "## Settings"))}
+    default, meaning = table[f"`{name}`"]
+    assert default == in_words(SETTINGS[name])
+    assert meaning
+
+
+def test_readme_lists_exactly_twilios_options() -> None:
+    table = list(rows(section(page("README.md"), "### Twilio's options")))
+    known = {"TWILIO_" + field.name.upper(): field for field in fields(Twilio.Options)}
+    assert sorted(row[0].strip("`") for row in table) == sorted(known)
+    required = {row[0].strip("`") for row in table if row[1] == "required"}
+    assert required == {name for name, field in known.items() if field.required}
+
+
+def test_directory_page_lists_exactly_the_keys() -> None:
+    keys = section(page("docs/directory.md"), "## Keys")
+    expected: Mapping[str, Any] = {
+        "### `[portals.ID]`": {"accounts", "users"},
+        "### `[portals.ID.user.ID]`": {field.name for field in fields(directory.Rule)},
+        "### `[accounts.NAME]`": {"provider", "country"}
+        | {field.name for field in fields(providers.PhoneNumber)},
+    }
+    for heading, names in expected.items():
+        assert {row[0].strip("`") for row in rows(section(keys, heading))} == names
+    assert {field.name for field in fields(Static.Options)} == {"country", "numbers"}
+
+
+def test_env_example_names_every_setting_and_nothing_unknown() -> None:
+    named = re.findall(r"^(?:# )?([A-Z][A-Z0-9_]*)=", page(".env.example"), re.M)
+    assert set(named) - OPTIONS == set(SETTINGS)
+    assert len(named) == len(set(named))
+
+
+def test_env_example_is_a_configuration_that_can_be_started_with() -> None:
+    values = dotenv_values(ROOT / ".env.example")
+    settings = read_settings({name: value for name, value in values.items() if value})
+    assert settings.provider == "twilio"
+
+
+def test_env_examples_comments_give_the_defaults() -> None:
+    commented = re.findall(r"^# ([A-Z][A-Z0-9_]*)=(.+)$", page(".env.example"), re.M)
+    shown = {name: f"`{value}`" for name, value in commented if name in SETTINGS}
+    defaults = {name: in_words(SETTINGS[name]) for name in shown}
+    assert {n: v for n, v in shown.items() if defaults[n] != "none"} == {
+        n: v for n, v in defaults.items() if v != "none"
+    }
+
+
+def toml_blocks(kind: str) -> list[str]:
+    text = page("docs/directory.md")
+    return [body for info, body in blocks(text) if info == kind and "[portals." in body]
+
+
+def parse(text: str) -> directory.Directory:
+    return directory.parse(text, dict.fromkeys(re.findall(r'"env:(\w+)"', text), "some-secret"))
+
+
+@pytest.mark.parametrize("text", toml_blocks("toml"))
+def test_directory_in_the_docs_is_good(text: str) -> None:
+    assert parse(text).portals
+
+
+def test_docs_have_directories_to_try() -> None:
+    assert len(toml_blocks("toml")) >= 5
+    assert len(toml_blocks("toml faulty")) == 1
+
+
+def test_faults_in_the_docs_are_those_of_the_faulty_directory() -> None:
+    listed = blocks(page("docs/directory.md"))
+    at = next(index for index, (info, _) in enumerate(listed) if info == "toml faulty")
+    with pytest.raises(Faults) as caught:
+        parse(listed[at][1])
+    assert "\n".join(caught.value.faults) + "\n" == listed[at + 1][1]
+
+
+def test_example_directory_is_good() -> None:
+    assert parse(page("examples/directory.toml")).portals
+
+
+def slug(heading: str) -> str:
+    """The anchor that GitHub makes of a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def anchors(path: Path) -> set[str]:
+    prose = re.sub(r"^```.*?^```$", "", path.read_text("utf-8"), flags=re.M | re.S)
+    return {slug(heading) for heading in re.findall(r"^#+ (.+)$", prose, re.M)}
+
+
+LINKS = [
+    pytest.param(path, target, id=f"{path.name}: {target}")
+    for path in PAGES
+    for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text("utf-8"))
+    if "://" not in target
+]
+
+
+@pytest.mark.parametrize(("path", "target"), LINKS)
+def test_link_leads_to_a_file_and_heading(path: Path, target: str) -> None:
+    name, _, anchor = target.partition("#")
+    file = (path.parent / name).resolve() if name else path
+    assert file.is_relative_to(ROOT)
+    assert file.exists()
+    if anchor:
+        assert anchor in anchors(file)
+
+
+def code(text: str) -> Iterator[str]:
+    """Every line of a fenced block, and every code span, which may go over a line's end."""
+    for _, body in blocks(text):
+        yield from body.replace("\\\n", " ").splitlines()
+    for span in re.findall(r"`([^`]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)):
+        yield " ".join(span.split())
+
+
+COMMANDS = sorted(
+    {
+        found[1]
+        for path in PAGES
+        for line in code(path.read_text("utf-8"))
+        if (found := re.search(r"(?:^|[ /])flask ([a-z].*)$", line))
+    }
+)
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_command_in_the_docs_exists_with_its_options(app: Flask, words: str) -> None:
+    command: click.Command = app.cli
+    given = words.split()
+    while isinstance(command, click.Group):
+        name = given.pop(0)
+        assert name in command.commands
+        command = command.commands[name]
+    known = {option for parameter in command.params for option in parameter.opts}
+    assert {word for word in given if word.startswith("--")} <= known
+
+
+def test_readme_has_every_command_in_its_table(app: Flask) -> None:
+    listed = "\n".join(row[0] for row in rows(section(page("README.md"), "## Commands")))
+    for name, command in app.cli.commands.items():
+        inner = command.commands if isinstance(command, click.Group) else [""]
+        for sub in inner:
+            assert re.search(rf"`flask {name} {sub}".strip() + r"\b", listed)
+
+
+@pytest.mark.parametrize("target", ["demo", "test", "run"])
+def test_readme_names_the_make_target(target: str) -> None:
+    assert f"make {target}" in list(code(page("README.md")))
+    assert re.search(rf"^{target}:", page("Makefile"), re.M)
+
+
+BODY, URL, NOW_MS = b"{}", "https://numbers.example.com/hubspot/phone-numbers", 1_790_000_000_000
+HOUR_MS = 3_600_000
+REFUSED = {
+    "nothing": {},
+    "no timestamp": {V3_HEADER: sign("v3", "s", "POST", URL, BODY)},
+    "old": signed_headers("v3", "s", "POST", URL, BODY, NOW_MS - HOUR_MS),
+    "new": signed_headers("v3", "s", "POST", URL, BODY, NOW_MS + HOUR_MS),
+    "v2": signed_headers("v2", "s", "POST", URL, BODY, NOW_MS),
+    "no version": {OLD_HEADER: sign("v2", "s", "POST", URL, BODY)},
+    "secret": signed_headers("v3", "other", "POST", URL, BODY, NOW_MS),
+}
+
+
+@pytest.mark.parametrize("headers", REFUSED.values(), ids=REFUSED)
+def test_troubleshooting_has_the_reason_of_this_401(headers: dict[str, str]) -> None:
+    with pytest.raises(InvalidSignature) as refused:
+        verify(headers, secrets=["s"], method="POST", uri=URL, body=BODY, now_ms=NOW_MS)
+    table = section(page("docs/troubleshooting.md"), "## 401")
+    listed = {re.sub(r"\d+ s ", "N s ", row[0]) for row in rows(table)}
+    reason = re.sub(r"\d+ s ", "N s ", f"`{refused.value.reason}`")
+    assert any(cell.startswith(reason) for cell in listed)
+
+
+def test_operating_page_lists_every_outcome_of_an_account() -> None:
+    table = section(page("docs/operating.md"), "## When a carrier fails")
+    assert {row[0].strip("`") for row in rows(table)} == {
+        kind.outcome for kind in ProviderError.__subclasses__()
+    }

@@ -1,0 +1,220 @@
+"""Typed values out of the environment or a table, with all faults at once."""
+
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+import msgspec
+import pytest
+from msgspec import UNSET, Meta
+from msgspec.structs import fields
+
+from providers.options import (
+    URL,
+    Faults,
+    Secret,
+    build,
+    default_of,
+    describe,
+    did_you_mean,
+    from_environ,
+    is_secret,
+)
+
+
+class Desk(msgspec.Struct, frozen=True, kw_only=True):
+    number: str
+    ext: str | None = None
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    key: Annotated[Secret, Meta(description="from the console")]
+    keys: tuple[Secret, ...] = ()
+    seconds: Annotated[float, Meta(gt=0)] = 4.0
+    count: int | None = None
+    on: bool = False
+    kind: Literal["a", "b"] = "a"
+    url: Annotated[URL, Meta(description="another host")] = ""
+    desks: tuple[Desk, ...] = ()
+    names: Annotated[list[str] | None, Meta(description="patterns")] = None
+    tags: list[str] = msgspec.field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.kind == "b" and self.count is None:
+            raise ValueError("count: needed for kind b")
+
+
+def place(name: str) -> str:
+    return f"accounts.acme.{name}"
+
+
+def read(**environ: str) -> tuple[Options | None, list[str]]:
+    faults: list[str] = []
+    return from_environ(Options, environ, faults, "LARK_"), faults
+
+
+SECRET = "the-very-secret"
+
+
+@pytest.mark.parametrize("show", [repr, ascii, lambda secret: f"{secret!r}", lambda s: repr([s])])
+def test_a_secrets_repr_hides_it(show: Callable[[Secret], str]) -> None:
+    shown = show(Secret(SECRET))
+    assert SECRET not in shown
+    assert "***" in shown
+
+
+def test_options_repr_hides_secrets_alone_and_in_lists() -> None:
+    made = build(Options, {"key": SECRET, "keys": [SECRET, SECRET]}, place, [])
+    assert made is not None
+    assert SECRET not in repr(made)
+    assert type(made.key) is Secret
+    assert [type(key) for key in made.keys] == [Secret, Secret]
+    assert made.key == SECRET
+
+
+def test_the_environment_is_converted() -> None:
+    made, faults = read(
+        LARK_KEY=SECRET,
+        LARK_KEYS=" one, two ,,three ",
+        LARK_SECONDS="2.5",
+        LARK_COUNT=" 7 ",
+        LARK_ON="true",
+        LARK_KIND="b",
+        LARK_URL="https://larkline.example:8443/v2",
+        LARK_DESKS='[{"number": "+12025550143"}, {"number": "+12025550100", "ext": "7"}]',
+        LARK_NAMES="Support*,Sales",
+        LARK_TAGS="",
+        KEY="of something else",
+    )
+    assert faults == []
+    assert made == Options(
+        key=Secret(SECRET),
+        keys=(Secret("one"), Secret("two"), Secret("three")),
+        seconds=2.5,
+        count=7,
+        on=True,
+        kind="b",
+        url="https://larkline.example:8443/v2",
+        desks=(Desk(number="+12025550143"), Desk(number="+12025550100", ext="7")),
+        names=["Support*", "Sales"],
+    )
+
+
+def test_text_stays_text() -> None:
+    """A number in the environment must not become an int where text is wanted."""
+    made, _ = read(LARK_KEY="15550101234", LARK_NAMES="1,null,true")
+    assert made is not None
+    assert (made.key, made.names) == ("15550101234", ["1", "null", "true"])
+
+
+@pytest.mark.parametrize("empty", ["", " ", "\n"])
+def test_an_empty_variable_counts_as_unset(empty: str) -> None:
+    made, faults = read(LARK_KEY=empty, LARK_SECONDS=empty)
+    assert made is None
+    assert faults == ["LARK_KEY: missing (from the console)"]
+
+
+def test_a_list_may_begin_with_a_bracket_and_still_be_names() -> None:
+    made, _ = read(LARK_KEY=SECRET, LARK_NAMES="[abc]*,Sales")
+    assert made is not None
+    assert made.names == ["[abc]*", "Sales"]
+
+
+def test_all_faults_come_at_once_with_place_and_help() -> None:
+    _, faults = read(
+        LARK_KEYS="x",
+        LARK_SECONDS="0",
+        LARK_COUNT="seven",
+        LARK_KIND="c",
+        LARK_URL="larkline.example",
+        LARK_DESKS='[{"number": "+12025550143"}, {"ext": "7"}]',
+    )
+    assert [fault.partition(":")[0] for fault in faults] == [
+        "LARK_COUNT",
+        "LARK_DESKS[1]",
+        "LARK_KEY",
+        "LARK_KIND",
+        "LARK_SECONDS",
+        "LARK_URL",
+    ]
+    assert faults[2].endswith("missing (from the console)")
+    assert faults[5].endswith("(another host)")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "/v2",
+        "larkline.example",
+        "ftp://larkline.example",
+        "http://",
+        "https:///v2",
+        "http://a b",
+    ],
+)
+def test_a_base_url_needs_scheme_and_host(url: str) -> None:
+    faults: list[str] = []
+    assert build(Options, {"key": SECRET, "url": url}, place, faults) is None
+    assert faults[0].startswith("accounts.acme.url: ")
+
+
+def test_a_base_url_has_no_query() -> None:
+    faults: list[str] = []
+    assert build(Options, {"key": SECRET, "url": "https://a.example/?key=k"}, place, faults) is None
+
+
+@pytest.mark.parametrize("value", [7, True, ["a"], {"a": "b"}])
+def test_a_secret_of_another_type_is_a_fault_without_its_value(value: object) -> None:
+    faults: list[str] = []
+    assert build(Options, {"key": value}, place, faults) is None
+    (fault,) = faults
+    assert fault.startswith("accounts.acme.key: expected text, got ")
+    assert fault.endswith(" (from the console)")
+    assert str(value) not in fault
+
+
+def test_an_unknown_option_gets_a_suggestion() -> None:
+    faults: list[str] = []
+    assert build(Options, {"key": SECRET, "secnods": 4, "zzz": 1}, place, faults) is None
+    assert faults == [
+        "accounts.acme.secnods: no such option (did you mean 'seconds'?)",
+        "accounts.acme.zzz: no such option",
+    ]
+
+
+def test_options_that_do_not_go_together_are_a_fault() -> None:
+    assert read(LARK_KEY=SECRET, LARK_KIND="b") == (None, ["LARK_COUNT: needed for kind b"])
+
+
+def test_no_fault_shows_a_value() -> None:
+    faults: list[str] = []
+    values = {"keys": [SECRET, 7], "count": SECRET, "desks": [{"number": "+12025550143", "x": 1}]}
+    assert build(Options, values, place, faults) is None
+    assert [fault.partition(":")[0] for fault in faults] == [
+        "accounts.acme.count",
+        "accounts.acme.key",
+        "accounts.acme.keys[1]",
+    ]
+    assert SECRET not in str(faults)
+    assert "555" not in str(faults)
+
+
+def test_faults_are_a_line_each() -> None:
+    error = Faults(["a: missing", "b: missing"])
+    assert str(error) == "a: missing\nb: missing"
+    assert error.faults == ("a: missing", "b: missing")
+
+
+def test_did_you_mean_suggests_only_what_is_near() -> None:
+    assert did_you_mean("twillio", ["static", "twilio"]) == " (did you mean 'twilio'?)"
+    assert did_you_mean("vonage", ["static", "twilio"]) == ""
+
+
+def test_fields_describe_themselves() -> None:
+    by_name = {field.name: field for field in fields(Options)}
+    assert [name for name, field in by_name.items() if is_secret(field)] == ["key", "keys"]
+    assert describe(by_name["key"]) == "from the console"
+    assert describe(by_name["on"]) == ""
+    assert default_of(by_name["key"]) is UNSET
+    assert default_of(by_name["seconds"]) == 4.0
+    assert default_of(by_name["tags"]) == []

@@ -1,0 +1,212 @@
+"""The checkout as a whole: what a platform installs and starts, and who may import whom."""
+
+import ast
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import fields
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+import providers
+from settings import Settings
+
+ROOT = Path(__file__).parent.parent
+PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+DEPENDENCIES = [Requirement(text) for text in PYPROJECT["project"]["dependencies"]]
+DEV = [Requirement(text) for text in PYPROJECT["dependency-groups"]["dev"]]
+
+
+def tracked() -> list[Path]:
+    """The files that git knows, relative to the root."""
+    try:
+        listed = subprocess.run(
+            ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"git cannot be used here: {type(error).__name__}")
+    names = filter(None, listed.stdout.split("\0"))
+    found = [Path(name) for name in names if (ROOT / name).is_file()]
+    if not found:
+        pytest.skip("git knows no file here")
+    return found
+
+
+def texts() -> Iterator[tuple[Path, str]]:
+    """The tracked files that are text."""
+    for path in tracked():
+        try:
+            yield path, (ROOT / path).read_text("utf-8")
+        except UnicodeDecodeError:
+            continue
+
+
+def pins(name: str) -> dict[str, str]:
+    """Each package of a requirements file with the version it is pinned to."""
+    found = {}
+    for line in (ROOT / name).read_text("utf-8").splitlines():
+        if text := line.partition("#")[0].strip():
+            requirement = Requirement(text)
+            (pin,) = requirement.specifier
+            assert pin.operator == "==", f"{text} is not pinned"
+            assert requirement.url is None
+            found[requirement.name] = pin.version
+    return found
+
+
+@pytest.mark.parametrize("requirement", DEPENDENCIES, ids=str)
+def test_requirements_pin_what_pyproject_asks_for(requirement: Requirement) -> None:
+    assert requirement.specifier.contains(pins("requirements.txt")[requirement.name])
+
+
+@pytest.mark.parametrize("requirement", [*DEPENDENCIES, *DEV], ids=str)
+def test_dev_requirements_pin_what_pyproject_asks_for(requirement: Requirement) -> None:
+    assert requirement.specifier.contains(pins("requirements-dev.txt")[requirement.name])
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [("requirements.txt", DEPENDENCIES), ("requirements-dev.txt", [*DEPENDENCIES, *DEV])],
+)
+def test_requirements_name_nothing_that_pyproject_does_not(
+    name: str, asked: list[Requirement]
+) -> None:
+    text = (ROOT / name).read_text("utf-8")
+    direct = re.findall(
+        r"^(\S+)==[^\n]*\n(?:    #[^\n]*\n)*?    #[^\n]*helpdesk-numbers", text, re.M
+    )
+    assert set(direct) == {requirement.name for requirement in asked}
+
+
+def test_tests_run_with_the_versions_that_are_deployed() -> None:
+    dev = pins("requirements-dev.txt")
+    different = {
+        name: (pin, dev.get(name))
+        for name, pin in pins("requirements.txt").items()
+        if dev.get(name) != pin
+    }
+    assert not different
+
+
+def test_no_lock_file_names_a_registry() -> None:
+    locks = re.compile(r"requirements.*\.txt|.*\.lock|.*-lock\.(json|yaml)|pip\.conf|\.npmrc")
+    for path, text in texts():
+        if locks.fullmatch(path.name):
+            assert not re.search(r"://|^\s*-|index-url|find-links", text, re.M), path
+
+
+def test_only_one_lock_file_stands_in_the_root() -> None:
+    """Heroku refuses to choose between several."""
+    found = {"requirements.txt", "uv.lock", "poetry.lock", "Pipfile", "Pipfile.lock"} & {
+        str(path) for path in tracked()
+    }
+    assert found == {"requirements.txt"}
+
+
+# In pieces, so that this file does not hold what it looks for.
+ELSEWHERE = re.compile(
+    "|".join(
+        [
+            *(re.escape(f"{path}/") for path in (ROOT, Path.home()) if len(path.parts) > 2),
+            r"(?<![\w.-])/" + r"(?:home|root|Users|work)/[\w.]",
+            r"\.\./" + "shared",
+            r"\b" + r"(?:py" + r"pi\.org|python" + r"hosted\.org|npm" + r"js\.(?:org|com))",
+        ]
+    )
+)
+
+
+def test_no_file_names_a_path_of_a_machine_or_a_registry() -> None:
+    found = [
+        f"{path}:{number}: {line.strip()[:80]}"
+        for path, text in texts()
+        for number, line in enumerate(text.splitlines(), 1)
+        if ELSEWHERE.search(line)
+    ]
+    assert not found
+
+
+def test_procfile_starts_the_app() -> None:
+    lines = (ROOT / "Procfile").read_text("utf-8").splitlines()
+    assert lines == ['web: gunicorn "app:create_app()"']
+
+
+def test_app_json_names_known_variables_and_no_secret() -> None:
+    described = json.loads((ROOT / "app.json").read_text("utf-8"))
+    options = {
+        providers.prefix(name) + field.name.upper()
+        for name in providers.BUILT_IN
+        for field in fields(providers.load(name).Options)
+    }
+    settings = {field.name.upper(): field for field in fields(Settings)}
+    assert set(described["env"]) <= set(settings) | options
+    required = {name for name, about in described["env"].items() if about.get("required", True)}
+    assert required == {name for name, field in settings.items() if field.required}
+    assert not [
+        name for name, about in described["env"].items() if "TOKEN" in name and "value" in about
+    ]
+
+
+def test_python_version_is_a_minor_one_that_pyproject_allows() -> None:
+    version = (ROOT / ".python-version").read_text("utf-8").strip()
+    assert re.fullmatch(r"3\.\d+", version)
+    assert SpecifierSet(PYPROJECT["project"]["requires-python"]).contains(version)
+
+
+def test_app_runs_from_a_copy_of_the_checkout_that_is_not_installed(tmp_path: Path) -> None:
+    for path in tracked():
+        (tmp_path / path.parent).mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / path, tmp_path / path)
+    script = (
+        "import app, hubspot, providers, settings\n"
+        "environ = {'HUBSPOT_CLIENT_SECRET': 'x', 'DIRECTORY': 'examples/directory.toml'}\n"
+        "assert app.create_app(environ).test_client().get('/readyz').status_code == 200\n"
+        "for module in (app, hubspot, providers, settings): print(module.__file__)\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env={}, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    places = [Path(line) for line in ran.stdout.splitlines()]
+    assert len(places) == 4
+    assert all(place.is_relative_to(tmp_path) for place in places)
+
+
+def imports(path: Path) -> set[str]:
+    """The top-level names of all modules that a file imports, wherever in it, as absolute ones."""
+    package = path.relative_to(ROOT).parent.parts
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {name.name.partition(".")[0] for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            names = [node.module] if node.module else [name.name for name in node.names]
+            found |= {".".join([*base, name]).partition(".")[0] for name in names}
+    return found
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "providers").rglob("*.py")), ids=lambda path: str(path.name)
+)
+def test_provider_module_knows_neither_hubspot_nor_flask(path: Path) -> None:
+    assert not imports(path) & {"flask", "werkzeug", "click", "hubspot", "app", "settings"}
+
+
+@pytest.mark.parametrize("name", ["signature", "schema"])
+def test_module_is_pure(name: str) -> None:
+    assert not imports(ROOT / "hubspot" / f"{name}.py") & {
+        "flask", "werkzeug", "click", "os", "time", "datetime", "requests", "settings",
+    }  # fmt: skip
+
+
+def test_hubspot_does_not_import_the_app() -> None:
+    assert not [path.name for path in (ROOT / "hubspot").rglob("*.py") if "app" in imports(path)]

@@ -1,0 +1,530 @@
+"""The shared HTTP session and HTTPProvider, by the example of an invented carrier."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+import pytest
+
+from providers import http
+from providers.base import Deadline, PhoneNumber, Query
+from providers.errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
+from providers.http import HTTPProvider, Page, Request
+from providers.options import Secret
+from tests.carrier import (
+    HTML,
+    Answer,
+    Asked,
+    Carrier,
+    Fault,
+    Reply,
+    bomb,
+    break_off,
+    does,
+    drip_body,
+    drip_headers,
+    hang,
+    pour,
+    refusing,
+    reset,
+    says,
+)
+
+KEY = "key-of-larkline-0001"
+NUMBER = "12025550143"
+
+
+class Larkline(HTTPProvider):
+    name = "larkline"
+    base_url = "https://api.larkline.example/v2/"
+
+    class Options(HTTPProvider.Options, frozen=True, kw_only=True):
+        account_id: str
+        api_key: Secret
+
+    options: Options
+
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.options.api_key}"}
+
+    def first_page(self, query: Query) -> Request:
+        return Request(f"accounts/{self.options.account_id}/lines", {"page[size]": 250})
+
+    def read_page(self, reply: Any) -> Page:
+        following = reply["links"].get("next")
+        return Page(
+            [self.read_number(line) for line in reply["lines"]],
+            Request(following) if following else None,
+        )
+
+    def read_number(self, line: Any) -> PhoneNumber:
+        return PhoneNumber("+" + line["msisdn"], line.get("label") or "", line.get("ext"))
+
+
+class Line(msgspec.Struct):
+    msisdn: str
+    label: str | None = None
+
+
+class Lines(msgspec.Struct):
+    lines: list[Line]
+
+
+class TypedLarkline(Larkline):
+    name = "typed-larkline"
+    Reply = Lines
+
+    def read_page(self, reply: Lines) -> Page:
+        return Page([PhoneNumber("+" + line.msisdn, line.label or "") for line in reply.lines])
+
+
+def account(url: str, kind: type[Larkline] = Larkline, key: str = KEY) -> Larkline:
+    options = kind.Options(base_url=url, account_id="LK7", api_key=Secret(key))
+    return kind(options, "acme")
+
+
+def ask(url: str, seconds: float = 10, kind: type[Larkline] = Larkline) -> list[PhoneNumber]:
+    return account(url, kind).ask(Query(deadline=Deadline(seconds)))
+
+
+def failure(url: str, seconds: float = 10, kind: type[Larkline] = Larkline) -> ProviderError:
+    """The error that asking ends in, seen to name the account and to keep its secrets."""
+    with pytest.raises(ProviderError) as caught:
+        ask(url, seconds, kind)
+    error = caught.value
+    assert (error.account, error.provider) == ("acme", kind.name)
+    for shown in (str(error), repr(error)):
+        assert not any(secret in shown for secret in (KEY, "2025550", "http:", "html", "127.0.0.1"))
+    return error
+
+
+def lines(*msisdns: str, following: object = None) -> dict[str, Any]:
+    return {"lines": [{"msisdn": one} for one in msisdns], "links": {"next": following}}
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Whatever the machine's own settings are."""
+    http._proxies.cache_clear()
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    yield
+    http._proxies.cache_clear()
+
+
+@pytest.fixture
+def carrier() -> Iterator[Carrier]:
+    with Carrier(says(lines(NUMBER))) as made:
+        yield made
+
+
+@pytest.fixture
+def other() -> Iterator[Carrier]:
+    """Another server, which nobody must call."""
+    with Carrier(says(lines("12025550199"))) as made:
+        yield made
+
+
+# Pages
+
+
+def paged(*pages: Reply) -> Answer:
+    """The pages by the parameter `page`."""
+    return lambda asked: pages[int(asked.params.get("page", 0))]
+
+
+LINKS: dict[str, Callable[[Carrier, int], str]] = {
+    "absolute": lambda carrier, page: f"{carrier.url}/v2/accounts/LK7/lines?page={page}",
+    "relative to the host": lambda _, page: f"/v2/accounts/LK7/lines?page={page}",
+    "relative to the base": lambda _, page: f"accounts/LK7/lines?page={page}",
+    "without a scheme": lambda carrier, page: f"//127.0.0.1:{carrier.port}/lines?page={page}",
+}
+
+
+@pytest.mark.parametrize("kind", LINKS)
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_all_pages_come_in_order(carrier: Carrier, kind: str, slash: str) -> None:
+    numbers = [f"120255501{index:02}" for index in range(6)]
+    link = LINKS[kind]
+    carrier.answer = paged(
+        Reply(lines(*numbers[:2], following=link(carrier, 1))),
+        Reply(lines(*numbers[2:4], following=link(carrier, 2))),
+        Reply(lines(*numbers[4:])),
+    )
+    found = ask(f"{carrier.url}/v2{slash}")
+    assert [one.number for one in found] == [f"+{number}" for number in numbers]
+    assert carrier.asked[0].path == "/v2/accounts/LK7/lines"
+    assert len(carrier.asked) == 3
+    assert all(asked.headers["Authorization"] == f"Bearer {KEY}" for asked in carrier.asked)
+
+
+def test_parameters_are_encoded_and_join_those_of_the_link(carrier: Carrier) -> None:
+    ask(carrier.url)
+    query = carrier.asked[0].target.partition("?")[2]
+    assert "[" not in query
+    assert parse_qs(query) == {"page[size]": ["250"]}
+    listing = http.Listing(carrier.url, Query())
+    listing.get("lines?cursor=a%2Bb", {"q": "ä & b"})
+    assert carrier.asked[1].params == {"cursor": "a+b", "q": "ä & b"}
+
+
+FOREIGN = [
+    "http://127.0.0.1:{other}/lines",
+    "//127.0.0.1:{other}/lines",
+    "http://localhost:{other}/lines",
+    "http://localhost:{port}/lines",
+    "https://127.0.0.1:{port}/lines",
+    "http://127.0.0.1:{port}@127.0.0.1:{other}/lines",
+    # urllib.parse sees our host here, requests the other one
+    "http://127.0.0.1:{other}\\@127.0.0.1:{port}/lines",
+    "http://127.0.0.1:{port}.{other}/lines",
+    "http://127.0.0.1:99999999/lines",
+    "http://[::1/lines",
+    "file:///etc/hostname",
+    "javascript:alert(1)",
+]
+
+
+@pytest.mark.parametrize("link", FOREIGN)
+def test_a_link_to_another_host_is_not_followed(
+    carrier: Carrier, other: Carrier, link: str
+) -> None:
+    following = link.format(port=carrier.port, other=other.port)
+    carrier.answer = says(lines(NUMBER, following=following))
+    assert isinstance(failure(carrier.url), Unreadable)
+    assert len(carrier.asked) == 1
+    assert other.connections == 0
+
+
+def test_a_link_from_https_to_http_is_not_followed(carrier: Carrier) -> None:
+    listing = http.Listing(f"https://127.0.0.1:{carrier.port}", Query())
+    with pytest.raises(Unreadable, match="another host"):
+        listing.get(f"{carrier.url}/lines?page=2")
+    assert carrier.connections == 0
+
+
+def test_a_redirect_is_not_followed(carrier: Carrier, other: Carrier) -> None:
+    carrier.answer = says(status=302, Location=f"{other.url}/lines")
+    error = failure(carrier.url)
+    assert isinstance(error, Unreadable)
+    assert "302" in str(error)
+    assert other.connections == 0
+
+
+def test_a_repeated_link_ends_it(carrier: Carrier) -> None:
+    carrier.answer = says(lines(NUMBER, following="/lines?page=1"))
+    error = failure(carrier.url)
+    assert isinstance(error, Unreadable)
+    assert "followed before" in str(error)
+    assert len(carrier.asked) == 2
+
+
+@pytest.mark.parametrize("following", [7, ["/lines"], {"href": "/lines"}, True])
+def test_a_link_that_is_no_text_is_unreadable(carrier: Carrier, following: object) -> None:
+    carrier.answer = says(lines(NUMBER, following=following))
+    assert isinstance(failure(carrier.url), Unreadable)
+
+
+# The deadline
+
+
+def endless(asked: Asked) -> Reply:
+    page = int(asked.params.get("page", 0))
+    return Reply(lines(NUMBER, following=f"/lines?page={page + 1}"))
+
+
+SLOW: dict[str, Answer] = {
+    "silence": does(hang),
+    "dripped headers": does(drip_headers),
+    "a dripped body": does(drip_body),
+    "endless pages": endless,
+}
+
+
+@pytest.mark.parametrize("kind", SLOW)
+def test_the_deadline_holds_against(carrier: Carrier, kind: str) -> None:
+    carrier.answer = SLOW[kind]
+    started = time.monotonic()
+    error = failure(carrier.url, seconds=0.5)
+    assert time.monotonic() - started < 1.5
+    assert isinstance(error, Unreachable)
+    assert "in time" in str(error)
+
+
+def drip_then_hang(connection: socket.socket, stop: threading.Event) -> None:
+    for byte in b"HTTP/1.1 200 OK\r\n":
+        stop.wait(0.05)
+        connection.sendall(bytes([byte]))
+    stop.wait(30)
+
+
+def test_silence_counts_from_the_start_not_from_the_last_byte(carrier: Carrier) -> None:
+    carrier.answer = does(drip_then_hang)
+    started = time.monotonic()
+    assert isinstance(failure(carrier.url, seconds=1), Unreachable)
+    assert time.monotonic() - started < 1.6
+
+
+def test_a_deadline_that_has_passed_asks_nobody(carrier: Carrier) -> None:
+    assert isinstance(failure(carrier.url, seconds=0), Unreachable)
+    assert carrier.connections == 0
+
+
+def test_the_deadline_is_anew_on_a_kept_connection(carrier: Carrier) -> None:
+    ask(carrier.url, seconds=0.5)
+    time.sleep(0.6)
+    assert ask(carrier.url, seconds=5)
+
+
+# Connections
+
+
+@pytest.mark.parametrize("fault", [reset, break_off])
+def test_a_connection_that_breaks_is_unreachable(carrier: Carrier, fault: Fault) -> None:
+    carrier.answer = does(fault)
+    assert isinstance(failure(carrier.url), Unreachable)
+
+
+def test_a_dead_port_is_unreachable() -> None:
+    with refusing() as url:
+        assert isinstance(failure(url), Unreachable)
+
+
+def test_an_unknown_host_is_unreachable() -> None:
+    error = failure("http://larkline.invalid")
+    assert isinstance(error, Unreachable)
+    assert "larkline.invalid" not in str(error)
+
+
+def speak_plainly(connection: socket.socket, _: threading.Event) -> None:
+    connection.recv(65_536)
+    connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+
+@pytest.mark.parametrize("greeting", [speak_plainly, reset])
+def test_an_https_url_without_tls_behind_it_is_unreachable(
+    carrier: Carrier, greeting: Fault
+) -> None:
+    carrier.greeting = greeting
+    assert isinstance(failure(f"https://127.0.0.1:{carrier.port}"), Unreachable)
+
+
+def test_calls_share_one_connection(carrier: Carrier) -> None:
+    for _ in range(5):
+        assert ask(carrier.url)
+    assert (len(carrier.asked), carrier.connections) == (5, 1)
+
+
+def test_a_connection_is_kept_after_an_error(carrier: Carrier) -> None:
+    carrier.answer = says(HTML, status=500)
+    failure(carrier.url)
+    carrier.answer = says(lines(NUMBER))
+    assert ask(carrier.url)
+    assert carrier.connections == 1
+
+
+def test_threads_share_the_session(carrier: Carrier) -> None:
+    carrier.answer = lambda asked: Reply(lines(asked.headers["Authorization"].split()[1]))
+    barrier = threading.Barrier(16)
+
+    def ask_often(thread: int) -> None:
+        mine = account(carrier.url, key=f"120255501{thread:02}")
+        barrier.wait(10)
+        for _ in range(10):
+            assert [one.number for one in mine.ask(Query())] == [f"+120255501{thread:02}"]
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(ask_often, range(16)))
+    assert len(carrier.asked) == 160
+    assert carrier.connections <= 16
+
+
+def test_cookies_never_travel(carrier: Carrier) -> None:
+    carrier.answer = says(lines(NUMBER), Set_Cookie="session=of-one-account; Path=/")
+    ask(carrier.url)
+    account(carrier.url, key="of-another").ask(Query())
+    assert [asked.headers["Cookie"] for asked in carrier.asked] == [None, None]
+
+
+def test_netrc_does_not_replace_credentials(
+    carrier: Carrier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login someone password else\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    ask(carrier.url)
+    assert carrier.asked[0].headers["Authorization"] == f"Bearer {KEY}"
+
+
+def test_the_proxy_of_the_environment_is_used_and_bound_to_the_deadline(
+    carrier: Carrier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", carrier.url)
+    monkeypatch.setenv("HTTP_PROXY", carrier.url)
+    assert ask("http://larkline.invalid")
+    assert carrier.asked[0].target.startswith("http://larkline.invalid/accounts/LK7/lines")
+    carrier.answer = does(drip_body)
+    started = time.monotonic()
+    assert isinstance(failure("http://larkline.invalid", seconds=0.5), Unreachable)
+    assert time.monotonic() - started < 1.5
+
+
+# Size
+
+
+@pytest.mark.parametrize("answer", [says(b" " * 2_000_000), does(pour), bomb(64)])
+def test_an_answer_too_large_is_given_up(
+    carrier: Carrier, answer: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "MAX_ANSWER_BYTES", 1 << 20)
+    carrier.answer = answer
+    error = failure(carrier.url)
+    assert isinstance(error, Unreadable)
+    assert "more than 1 MiB" in str(error)
+
+
+def test_broken_compression_is_unreadable(carrier: Carrier) -> None:
+    carrier.answer = says(b"not gzip at all", Content_Encoding="gzip")
+    assert isinstance(failure(carrier.url), Unreadable)
+
+
+# Statuses
+
+
+STATUSES: list[tuple[int, type[ProviderError]]] = [
+    (204, Unreadable),
+    (300, Unreadable),
+    (302, Unreadable),
+    (304, Unreadable),
+    (400, Refused),
+    (401, Refused),
+    (403, Refused),
+    (404, Refused),
+    (408, Unreachable),
+    (429, RateLimited),
+    (500, Unreachable),
+    (502, Unreachable),
+    (503, Unreachable),
+]
+
+
+@pytest.mark.parametrize("body", [b"", HTML, {"code": 12025550143}, {"code": [KEY]}])
+@pytest.mark.parametrize(("status", "expected"), STATUSES)
+def test_status(carrier: Carrier, status: int, expected: type[ProviderError], body: object) -> None:
+    if status in (204, 304):
+        body = b""
+    carrier.answer = says(body, status=status)
+    error = failure(carrier.url)
+    assert type(error) is expected
+    assert status == 204 or str(status) in str(error)
+
+
+@pytest.mark.parametrize("code", [20003, "20003", "auth.denied"])
+def test_the_error_has_the_carriers_own_code(carrier: Carrier, code: object) -> None:
+    carrier.answer = says({"code": code, "message": f"key {KEY}"}, status=401)
+    assert str(failure(carrier.url)) == f"answered 401 with code {code}"
+
+
+@pytest.mark.parametrize(
+    ("given", "low", "high"),
+    [
+        ("7", 7, 7),
+        ("99999999", 3600, 3600),
+        (formatdate(time.time() + 120, usegmt=True), 60, 120),
+        (formatdate(time.time() - 120, usegmt=True), 0, 0),
+    ],
+)
+def test_rate_limited_says_when_to_try_again(
+    carrier: Carrier, given: str, low: float, high: float
+) -> None:
+    carrier.answer = says(status=429, Retry_After=given)
+    error = failure(carrier.url)
+    assert isinstance(error, RateLimited)
+    assert error.retry_after_s is not None
+    assert low <= error.retry_after_s <= high
+
+
+@pytest.mark.parametrize("given", [None, "", "soon", "-5", "1e9", "NaN", "9" * 400])
+def test_rate_limited_survives_a_retry_after_of(carrier: Carrier, given: str | None) -> None:
+    carrier.answer = says(status=429, **({} if given is None else {"Retry_After": given}))
+    error = failure(carrier.url)
+    assert isinstance(error, RateLimited)
+    assert error.retry_after_s is None or 0 <= error.retry_after_s <= 3600
+
+
+# What cannot be read
+
+
+UNREADABLE: list[tuple[object, str]] = [
+    (HTML, "malformed"),
+    (b"", "truncated"),
+    (b'{"lines": [{"msisdn": "12025', "truncated"),
+    (b"\xff\xfe{}", ""),
+    (b'{"lines": ' + b"[" * 100_000, ""),
+    ({"links": {}}, "'lines'"),
+    ({"lines": [{"label": "no number"}], "links": {}}, "'msisdn'"),
+    ({"lines": {"msisdn": NUMBER}, "links": {}}, ""),
+    ({"lines": [{"msisdn": 12025550143}], "links": {}}, ""),
+    ({"lines": [None], "links": {}}, ""),
+    ({"lines": None, "links": {}}, ""),
+    ({"lines": [], "links": None}, ""),
+    ([], ""),
+    (None, ""),
+    ("12025550143", ""),
+]
+
+
+@pytest.mark.parametrize(("body", "where"), UNREADABLE)
+def test_an_answer_of_another_shape_is_unreadable(
+    carrier: Carrier, body: object, where: str
+) -> None:
+    carrier.answer = says(body)
+    error = failure(carrier.url)
+    assert isinstance(error, Unreadable)
+    assert where in str(error)
+
+
+def test_a_typed_reply_is_decoded(carrier: Carrier) -> None:
+    carrier.answer = says({"lines": [{"msisdn": NUMBER, "label": "Desk", "new": [1]}], "more": 1})
+    assert ask(carrier.url, kind=TypedLarkline) == [PhoneNumber("+12025550143", "Desk")]
+
+
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [
+        ({}, "required field `lines`"),
+        ({"lines": None}, "got `null` - at `$.lines`"),
+        ({"lines": [{"msisdn": NUMBER}, {"msisdn": 12025550143}]}, "$.lines[1].msisdn"),
+        ([], "got `array`"),
+        (HTML, "malformed"),
+    ],
+)
+def test_a_typed_reply_of_another_shape_says_where(
+    carrier: Carrier, body: object, where: str
+) -> None:
+    carrier.answer = says(body)
+    error = failure(carrier.url, kind=TypedLarkline)
+    assert isinstance(error, Unreadable)
+    assert where in str(error)
+
+
+# What cannot be sent
+
+
+@pytest.mark.parametrize("key", ["key\r\nX-Injected: 1", "schlüssel-€", "\ud800"])
+def test_credentials_that_http_cannot_carry_are_refused(carrier: Carrier, key: str) -> None:
+    with pytest.raises(Refused, match="credentials") as caught:
+        account(carrier.url, key=key).ask(Query())
+    assert key not in str(caught.value)
+    assert carrier.asked == []
+
+
+def test_base_urls_that_cannot_be_sent_are_refused() -> None:
+    assert isinstance(failure("http://*.example:80"), Refused)

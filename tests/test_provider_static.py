@@ -1,0 +1,98 @@
+"""Numbers written in the directory itself."""
+
+import pytest
+
+from providers.base import PhoneNumber, Query
+from providers.directory import Directory, parse
+from providers.lookup import Lookup
+from providers.options import Faults
+
+
+def directory(account: str) -> Directory:
+    text = f"[accounts.desk]\nprovider = 'static'\n{account}\n[portals.1]\naccounts = ['desk']"
+    return parse(text, {"DESK": "+1 202 555 0143"})
+
+
+class Fixed:
+    """A directory that stays as it is."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+
+    def current(self) -> Directory:
+        return self._directory
+
+
+def listed(account: str) -> list[tuple[str, str | None, str]]:
+    """What a user without a rule sees."""
+    found = Lookup(Fixed(directory(account)), 5).look_up(1, 1).numbers
+    return [(one.e164, one.extension, one.name) for one in found]
+
+
+def test_numbers_come_as_written_and_in_order() -> None:
+    account = directory("""
+        numbers = [
+            { number = "+1 202 555 0143", name = "Front desk" },
+            { number = "+12025550100", extension = "7", owners = ["anna@acme.example", "1001"] },
+            { number = "env:DESK", voice = false },
+        ]""").accounts["desk"]
+    assert account.ask(Query()) == [
+        PhoneNumber("+1 202 555 0143", "Front desk"),
+        PhoneNumber("+12025550100", extension="7", owners=("anna@acme.example", "1001")),
+        PhoneNumber("+1 202 555 0143", voice=False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("country", "number", "seen"),
+    [
+        ("", "+1 (202) 555-0143", ("+12025550143", None)),
+        ("", "tel:+1-202-555-0143", ("+12025550143", None)),
+        ("US", "(202) 555-0143", ("+12025550143", None)),
+        ("US", "+44 20 7946 0018", ("+442079460018", None)),
+        ("GB", "020 7946 0018", ("+442079460018", None)),
+        ("DE", "030 23125 014", ("+493023125014", None)),
+        ("", "+1 202 555 0143 ext. 7", ("+12025550143", "7")),
+        ("", "+18001231234", ("+18001231234", None)),
+    ],
+)
+def test_any_form_that_people_write_is_read(
+    country: str, number: str, seen: tuple[str, str | None]
+) -> None:
+    account = f"numbers = [{{ number = '{number}' }}]"
+    if country:
+        account += f"\ncountry = '{country}'"
+    assert listed(account) == [(*seen, "")]
+
+
+@pytest.mark.parametrize(
+    ("account", "fault"),
+    [
+        ("", "accounts.desk.numbers: missing"),
+        ("numbers = '+12025550143'", "accounts.desk.numbers: expected a list"),
+        ("numbers = ['+12025550143']", "accounts.desk.numbers[0]: expected a table"),
+        ("numbers = [{ name = 'Desk' }]", "accounts.desk.numbers[0]: object missing required"),
+        ("numbers = [{ number = 12025550143 }]", "accounts.desk.numbers[0].number: expected text"),
+        ("numbers = [{ number = 'desk' }]", "accounts.desk.numbers[0].number: not a phone number"),
+        # seven digits are no whole number, though people dial them
+        (
+            "numbers = [{ number = '555-0143' }]\ncountry = 'US'",
+            "accounts.desk.numbers[0].number: not a phone number",
+        ),
+        (
+            "numbers = [{ number = '+12025550143' }, { number = '(202) 555-0143' }]",
+            "accounts.desk.numbers[1].number: not a phone number",
+        ),
+        (
+            "numbers = [{ number = '+12025550143', nmae = 'Desk' }]",
+            "accounts.desk.numbers[0]: object contains unknown field `nmae`",
+        ),
+        ("numbers = []\ncountry = 'us'", "accounts.desk.country: not an ISO 3166-1 alpha-2 code"),
+        ("numbers = []\ncountry = 'UK'", "accounts.desk.country: not an ISO 3166-1 alpha-2 code"),
+    ],
+)
+def test_a_fault_is_refused_with_its_place(account: str, fault: str) -> None:
+    with pytest.raises(Faults) as caught:
+        directory(account)
+    assert str(caught.value).startswith(fault)
+    assert "555" not in str(caught.value)
