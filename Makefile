@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo run test format lock interop
+.PHONY: demo run test format lock interop prism
 
 demo: .venv/run  ## the real server on a free port, signed requests of three users and a forgery
 	$(BIN)/python -m examples.demo
@@ -30,6 +30,9 @@ lock: .venv/dev  ## requirements*.txt anew from pyproject.toml, for all Pythons 
 
 interop: .venv/dev  ## HubSpot's own Python and Node clients against the running service (needs npm)
 	$(BIN)/python -m tests.interop
+
+prism: .venv/dev  ## the registration's commands against a mock made of HubSpot's API descriptions (needs npm)
+	$(BIN)/python -m tests.prism
 
 .venv/run: requirements.txt
 	$(PYTHON) -m venv .venv

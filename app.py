@@ -53,7 +53,7 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
         return app
 
     app.json.sort_keys = False  # type: ignore[attr-defined] # Flask's default provider has it
-    settings = service.settings
+    lookup, settings = service.lookup, service.settings
     logs.set_up(settings.log_format, settings.log_level)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # else anybody gets a 200 at the webhook
@@ -68,7 +68,7 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
         settings.public_url,
         settings.hubspot_app_id,
     )
-    app.register_blueprint(blueprint(gate, service.lookup))
+    app.register_blueprint(blueprint(gate, lookup))
     _add_health_checks(app, service)
     _add_logging(app)
     _add_errors(app)

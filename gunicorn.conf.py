@@ -17,9 +17,9 @@ from settings import ConfigurationError as _ConfigurationError
 # reload (SIGHUP) the directory is left to the running app, which keeps the old one if it must.
 try:
     _service = _Service(_os.environ)
-    _settings = _service.settings
     if "app" not in _sys.modules:
         _service.directory  # noqa: B018 - made here to see whether it can be
+    _settings = _service.settings
 except _ConfigurationError as _error:
     raise SystemExit(f"helpdesk-numbers: {_error.message}") from None
 

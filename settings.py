@@ -30,11 +30,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     hubspot_client_secret: Annotated[
         tuple[Secret, ...],
-        Meta(
-            min_length=1,
-            description="the app's client secret; several, comma-separated, while rotating",
-        ),
-    ]
+        Meta(description="the app's client secret; several, comma-separated, while rotating"),
+    ] = ()
     hubspot_app_id: Annotated[
         Id | None, Meta(description="the app this service answers for; another `appId` gets 403")
     ] = None
@@ -118,18 +115,31 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
-    """The settings from the environment.
+    """The settings from the environment, as far as they are set.
 
     Raises:
-        ConfigurationError: a setting is missing, malformed or does not go with another; all of
-            them are listed.
+        ConfigurationError: a setting is malformed; all such are listed.
     """
     faults: list[str] = []
     settings = from_environ(Settings, environ, faults)
-    if any(
-        part.strip().startswith("pat-")
-        for part in environ.get("HUBSPOT_CLIENT_SECRET", "").split(",")
-    ):
+    if settings is None:
+        raise ConfigurationError(tuple(faults))
+    return settings
+
+
+class _Secrets(msgspec.Struct):
+    hubspot_client_secret: tuple[str, ...] = ()
+
+
+def serving_faults(environ: Mapping[str, str]) -> list[str]:
+    """What keeps the service from answering: everything malformed, missing or contradictory."""
+    faults: list[str] = []
+    from_environ(Settings, environ, faults)
+    read = from_environ(_Secrets, environ, [])
+    secrets = read.hubspot_client_secret if read else ()
+    if read and not (secrets and all(map(str.strip, secrets))):
+        faults.append("HUBSPOT_CLIENT_SECRET: missing; without it no request can be proven")
+    if any(secret.strip().startswith("pat-") for secret in secrets):
         faults.append(
             "HUBSPOT_CLIENT_SECRET: this is a private app's access token; the app's client secret"
             " signs, which stands on the app's Auth page"
@@ -149,6 +159,4 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
                 "HUBSPOT_PORTAL_IDS: missing; without it, any portal that installs the app"
                 " would see the account's numbers"
             )
-    if faults or settings is None:
-        raise ConfigurationError(tuple(faults))
-    return settings
+    return faults

@@ -10,7 +10,7 @@ import time
 import requests
 from tabulate import tabulate
 
-from hubspot.cli import drop_down
+from hubspot.cli_webhook import drop_down
 from hubspot.signature import signed_headers
 from hubspot.webhook import PATH
 from tests.server import ROOT, procfile, serving

@@ -6,7 +6,7 @@ from functools import cached_property
 from providers.directory import OneAccount, Source, read_account
 from providers.lookup import Lookup
 from providers.options import Faults
-from settings import ConfigurationError, Settings, read_settings
+from settings import ConfigurationError, Settings, read_settings, serving_faults
 
 
 class Service:
@@ -21,19 +21,20 @@ class Service:
 
     @cached_property
     def settings(self) -> Settings:
-        """The settings."""
+        """The settings, of which some may be missing."""
         return read_settings(self.environ)
 
     @cached_property
     def directory(self) -> Source | OneAccount:
-        """Where the directory in force is to be had."""
+        """Where the directory in force is to be had. It needs all that serving needs."""
+        if faults := serving_faults(self.environ):
+            raise ConfigurationError(tuple(faults))
         settings = self.settings
         try:
             if settings.directory or settings.directory_toml:
                 return Source(self.environ, settings.directory, settings.directory_toml)
         except Faults as error:
             raise ConfigurationError(error.faults) from None
-        faults: list[str] = []
         account = read_account(self.environ, settings.provider or "", faults)
         if account is None:
             raise ConfigurationError(tuple(faults))

@@ -9,11 +9,9 @@ HubSpot's own clients.
 import base64
 import hashlib
 import hmac
-import itertools
 import re
-from collections.abc import Iterable, Iterator
-from typing import Literal, NamedTuple, Protocol
-from urllib.parse import unquote
+from collections.abc import Iterable
+from typing import Literal, Protocol
 
 from .errors import InvalidSignature
 
@@ -58,11 +56,21 @@ def sign(
 
     `uri` is the whole URL as called. `timestamp`, for v3 alone, is the header's exact text.
     """
+    return sign_as_is(
+        version, secret, method, decode_uri(uri) if version == "v3" else uri, body, timestamp
+    )
+
+
+def sign_as_is(
+    version: Version, secret: str, method: str, uri: str, body: bytes, timestamp: str
+) -> str:
+    """`sign`, for a URI in which whatever has to be decoded is decoded already."""
     if version == "v1":
         return hashlib.sha256(_bytes(secret) + body).hexdigest()
     if version == "v2":
         return hashlib.sha256(_bytes(secret + method + uri) + body).hexdigest()
-    return _hmac(secret, _bytes(method + decode_uri(uri)) + body + _bytes(timestamp))
+    source = _bytes(method + uri) + body + _bytes(timestamp)
+    return base64.b64encode(hmac.digest(_bytes(secret), source, "sha256")).decode()
 
 
 def signed_headers(
@@ -114,70 +122,9 @@ def verify(
     if version == "v3":
         _check_age(timestamp, now_ms)
     expected = [sign(version, secret, method, uri, body, timestamp) for secret in secrets]
-    if not _matches(given, expected):
+    if not matches(given, expected):
         raise InvalidSignature("signature does not match")
     return version
-
-
-Cause = Literal["scheme", "host", "slash", "decoded", "escapes"]
-
-
-class Suspect(NamedTuple):
-    """A URL under which the signature does match, and in what it differs from ours."""
-
-    uri: str
-    causes: tuple[Cause, ...]
-
-
-def find_suspect(
-    headers: Headers,
-    *,
-    secrets: Iterable[str],
-    method: str,
-    uri: str,
-    body: bytes,
-    host: str = "",
-) -> Suspect | None:
-    """Why a v3 or v2 signature does not match `uri`, if a usual suspect is to blame.
-
-    Tries the other `scheme`, the `host` that the Host header names, a trailing `slash` more or
-    less, the URL `decoded` as a whole or HubSpot's `escapes` left as they are, and these together.
-    """
-    timestamp = headers.get(TIMESTAMP_HEADER) or ""
-    given, v3 = headers.get(V3_HEADER), True
-    if given is None:
-        given, v3 = headers.get(OLD_HEADER) or "", False
-    for candidate, causes in _variants(uri, host):
-        for secret in secrets:
-            if v3:  # not by `sign`, which would decode what a variant left alone
-                source = _bytes(method + candidate) + body + _bytes(timestamp)
-                expected = _hmac(secret, source)
-            else:
-                expected = sign("v2", secret, method, candidate, body)
-            if _matches(given, [expected]):
-                return Suspect(candidate, causes)
-    return None
-
-
-def _variants(uri: str, host: str) -> Iterator[tuple[str, tuple[Cause, ...]]]:
-    """Other URLs that ours may have been, those with fewest differences first."""
-    scheme, _, rest = uri.partition("://")
-    netloc, slash, target = rest.partition("/")
-    path, mark, query = target.partition("?")
-    schemes: dict[str, tuple[Cause, ...]] = {scheme: (), "https": ("scheme",), "http": ("scheme",)}
-    schemes[scheme] = ()
-    hosts: dict[str, tuple[Cause, ...]] = {host or netloc: ("host",), netloc: ()}
-    other_path = path[:-1] if path.endswith("/") else path + "/"
-    paths: dict[str, tuple[Cause, ...]] = {path: (), other_path: ("slash",)}
-    found: list[tuple[str, tuple[Cause, ...]]] = []
-    for (a, why_a), (b, why_b), (c, why_c) in itertools.product(
-        schemes.items(), hosts.items(), paths.items()
-    ):
-        whole, causes = f"{a}://{b}{slash}{c}{mark}{query}", (*why_a, *why_b, *why_c)
-        found.append((decode_uri(whole), causes))
-        found.append((unquote(whole), (*causes, "decoded")))
-        found.append((whole, (*causes, "escapes")))
-    return iter(sorted(found, key=lambda one: len(one[1])))
 
 
 def _check_age(timestamp: str, now_ms: int) -> None:
@@ -193,14 +140,10 @@ def _check_age(timestamp: str, now_ms: int) -> None:
         )
 
 
-def _matches(given: str, expected: Iterable[str]) -> bool:
-    """Whether one is equal, in a time that tells nothing about how far or which."""
+def matches(given: str, expected: Iterable[str]) -> bool:
+    """Whether one of them is equal, in a time that tells nothing about how far or which."""
     found = [hmac.compare_digest(_bytes(given), _bytes(one)) for one in expected]
     return any(found)
-
-
-def _hmac(secret: str, source: bytes) -> str:
-    return base64.b64encode(hmac.digest(_bytes(secret), source, "sha256")).decode()
 
 
 def _bytes(text: str) -> bytes:

@@ -12,9 +12,10 @@ from werkzeug.exceptions import UnsupportedMediaType
 from providers.lookup import Lookup, Outcome
 
 from . import logs
+from .diagnosis import Refused, diagnose
 from .errors import AppMismatch, InvalidSignature
 from .schema import read_request, write_answer
-from .signature import Suspect, Version, find_suspect, verify
+from .signature import Version, verify
 
 PATH = "/hubspot/phone-numbers"
 MAX_BODY_BYTES = 64 * 1024
@@ -35,20 +36,33 @@ class Gate:
         Raises:
             InvalidSignature: it is not; the request's log line says why and what to change.
         """
-        uri = outside_uri(self.public_url)
-        facts: dict[str, Any] = {
-            "secrets": self.secrets, "method": request.method, "uri": uri, "body": body,
-        }  # fmt: skip
+        uri, now_ms = outside_uri(self.public_url), time.time_ns() // 1_000_000
         try:
             return verify(
-                request.headers, **facts, now_ms=time.time_ns() // 1_000_000, versions=self.versions
+                request.headers,
+                secrets=self.secrets,
+                method=request.method,
+                uri=uri,
+                body=body,
+                now_ms=now_ms,
+                versions=self.versions,
             )
         except InvalidSignature as error:
-            url = logs.without_numbers(uri)[:500]
-            g.log.update(signature="invalid", reason=error.reason, url=url)
-            suspect = find_suspect(request.headers, **facts, host=request.headers.get("Host", ""))
-            if suspect and suspect.causes:
-                g.log["remedy"] = _remedy(suspect, request.path)
+            found = diagnose(
+                Refused(request.method, uri, request.headers, body),
+                secrets=self.secrets,
+                path=PATH,
+                now_ms=now_ms,
+                versions=self.versions,
+                thorough=False,
+            )
+            g.log.update(
+                signature="invalid",
+                reason=error.reason,
+                url=logs.without_numbers(uri)[:500],
+                cause=found.cause,
+                remedy=found.remedy,
+            )
             raise
 
 
@@ -66,20 +80,6 @@ def outside_uri(public_url: str | None) -> str:
         target = "/" + target.partition("://")[2].partition("/")[2]
     base = public_url or f"{request.scheme}://{request.headers.get('Host', '')}"
     return base.rstrip("/") + target
-
-
-def _remedy(suspect: Suspect, path: str) -> str:
-    """Which setting to change, given the URL that HubSpot did sign."""
-    if "slash" in suspect.causes:
-        what = f"register the URL with HubSpot exactly as PUBLIC_URL followed by {PATH}"
-    elif "decoded" in suspect.causes or "escapes" in suspect.causes:
-        what = "a proxy re-writes the URL; register one that has no query and no escapes"
-    else:
-        base = suspect.uri.partition("?")[0].removesuffix(path)
-        what = f"set PUBLIC_URL={base[:200]}"
-        if suspect.causes == ("scheme",):
-            what += " (or TRUSTED_PROXIES to the number of proxies that set X-Forwarded-Proto)"
-    return f"HubSpot signed another URL ({', '.join(suspect.causes)}): {what}"
 
 
 def blueprint(gate: Gate, lookup: Lookup) -> Blueprint:

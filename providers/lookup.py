@@ -191,6 +191,23 @@ def _sift(
             numbers[key] = Number(read.number, extension, name, account)
 
 
+def matches_nothing(rule: Rule, listed: Iterable[tuple[Provider, list[PhoneNumber]]]) -> list[str]:
+    """The parts of a rule, such as `numbers[0]`, that fit none of the numbers which take calls."""
+    usable = [
+        (read.number, _text(given.name), given.owners)
+        for account, numbers in listed
+        for given in numbers
+        if given.voice and (read := to_e164(_text(given.number), account.options.country))
+    ]
+    parts = {f"numbers[{i}]": Rule(numbers=(one,)) for i, one in enumerate(rule.numbers or ())}
+    parts |= {f"names[{i}]": Rule(names=(one,)) for i, one in enumerate(rule.names or ())}
+    if rule.owner is not None:
+        parts["owner"] = Rule(owner=rule.owner)
+    return [
+        place for place, part in parts.items() if all(_against(part, *number) for number in usable)
+    ]
+
+
 def _against(rule: Rule, e164: str, name: str, owners: tuple[str, ...]) -> str | None:
     """Which part of the rule keeps the number from the user, if any."""
     if rule.numbers is not None and e164 not in rule.numbers:

@@ -429,6 +429,25 @@ def test_start_without_settings_names_all_that_are_required() -> None:
     assert names == ["HUBSPOT_CLIENT_SECRET", "DIRECTORY"]
 
 
+@pytest.mark.parametrize("secret", ["", " ", ",", " , ", "[]", '[""]', '["good", " "]'])
+def test_start_without_a_secret_is_none(environ: dict[str, str], secret: str) -> None:
+    """An empty one would let anybody sign."""
+    [fault] = faults(environ | {"HUBSPOT_CLIENT_SECRET": secret})
+    assert fault == "HUBSPOT_CLIENT_SECRET: missing; without it no request can be proven"
+
+
+@pytest.mark.parametrize("secret", ["pat-na1-x", "good, pat-na1-x", '["pat-na1-x"]'])
+def test_access_token_in_the_secrets_place_is_refused(environ: dict[str, str], secret: str) -> None:
+    [fault] = faults(environ | {"HUBSPOT_CLIENT_SECRET": secret})
+    assert "access token" in fault
+    assert "pat-" not in fault
+
+
+def test_directory_in_two_places_is_refused(environ: dict[str, str]) -> None:
+    [fault] = faults(environ | {"DIRECTORY": "directory.toml"})
+    assert fault.startswith("DIRECTORY_TOML: not together with DIRECTORY")
+
+
 MALFORMED = {
     "HUBSPOT_CLIENT_SECRET": " , ",
     "HUBSPOT_APP_ID": "0",
@@ -458,7 +477,7 @@ def setting_of(fault: str) -> str:
     return fault.partition(":")[0].partition("[")[0]
 
 
-def test_all_malformed_settings_asetting_ofd_at_once(environ: dict[str, str]) -> None:
+def test_all_malformed_settings_are_named_at_once(environ: dict[str, str]) -> None:
     found = [setting_of(fault) for fault in faults(environ | MALFORMED)]
     assert sorted(found) == sorted(MALFORMED)
 

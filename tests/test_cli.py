@@ -4,12 +4,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from tests.server import ROOT, Server, environ, free_port, serving
+from tests.server import ROOT, environ, free_port
 
 SECRET = "a-secret-of-tests"
 DIRECTORY = """
@@ -37,23 +34,20 @@ TWILIO = {
 }
 
 
-def flask(settings: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
+def flask(
+    settings: dict[str, str], *arguments: str, stdin: str = ""
+) -> "subprocess.CompletedProcess[str]":
     """Run a command as a user does, in an environment that has just these settings."""
     return subprocess.run(
         [str(Path(sys.executable).parent / "flask"), *arguments],
         cwd=ROOT,
         env=environ({"FLASK_SKIP_DOTENV": "1", **settings}),
+        input=stdin,
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with serving(SETTINGS) as running:
-        yield running
 
 
 def test_numbers_are_shown_as_hubspot_shows_them() -> None:
@@ -144,50 +138,3 @@ def test_a_broken_third_partys_provider_is_shown_as_broken(tmp_path: Path) -> No
     assert shown["broken"]["error"] == "RuntimeError"
     assert shown["twilio"]["error"] is None, "a built-in name cannot be replaced"
     assert "a-token-of-tests" not in done.stdout + done.stderr
-
-
-def send(server: Server, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
-    return flask(SETTINGS | settings, "webhook", "send", "--url", server.url, *arguments)
-
-
-def test_send_shows_the_drop_down(server: Server) -> None:
-    done = send(server, "--portal-id", "62515", "--user-id", "1001")
-    assert done.returncode == 0
-    assert "200 OK" in done.stdout
-    assert "within HubSpot's 5 s" in done.stdout
-    assert "not selectable: extension 7" in done.stdout
-
-
-def test_send_with_the_wrong_secret_fails_and_shows_the_answer(server: Server) -> None:
-    wrong = "another-secret-of-tests"
-    done = send(server, "--portal-id", "62515", "--user-id", "1001", HUBSPOT_CLIENT_SECRET=wrong)
-    assert done.returncode == 1
-    assert "401" in done.stdout
-    assert "INVALID_AUTHENTICATION" in done.stdout
-    assert wrong not in done.stdout + done.stderr
-
-
-def test_send_signs_with_the_version_asked_for(server: Server) -> None:
-    done = send(server, "--portal-id", "62515", "--user-id", "1", "--signature", "v2", "--json")
-    assert done.returncode == 1, "v2 is not accepted by default"
-    assert json.loads(done.stdout)["status"] == 401
-
-
-def test_send_to_this_machine_signs_for_the_public_url() -> None:
-    settings = SETTINGS | {"PUBLIC_URL": "https://numbers.example.com"}
-    with serving(settings) as server:
-        done = send(
-            server,
-            "--portal-id", "62515", "--user-id", "1001", "--json",
-            PUBLIC_URL=settings["PUBLIC_URL"],
-        )  # fmt: skip
-    assert done.returncode == 0
-    assert len(json.loads(done.stdout)["body"]["phoneNumbers"]) == 2
-
-
-def test_send_to_nobody_says_so() -> None:
-    url = f"http://127.0.0.1:{free_port()}"
-    done = flask(SETTINGS, "webhook", "send", "--url", url, "--portal-id", "1", "--user-id", "1")
-    assert done.returncode == 1
-    assert f"no answer from {url}" in done.stderr
-    assert "Traceback" not in done.stderr

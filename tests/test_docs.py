@@ -1,5 +1,6 @@
 """What README and docs say is compared with the code, so that neither can change alone."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,8 +13,17 @@ from flask import Flask
 from msgspec.structs import FieldInfo, fields
 
 import providers
+from hubspot.diagnosis import Refused, diagnose
 from hubspot.errors import InvalidSignature
-from hubspot.signature import OLD_HEADER, V3_HEADER, sign, signed_headers, verify
+from hubspot.signature import (
+    OLD_HEADER,
+    OLD_VERSION_HEADER,
+    V3_HEADER,
+    sign,
+    signed_headers,
+    verify,
+)
+from hubspot.webhook import PATH
 from providers import directory
 from providers.errors import ProviderError
 from providers.options import Faults, default_of
@@ -60,7 +70,7 @@ def blocks(text: str) -> list[tuple[str, str]]:
 
 def in_words(field: FieldInfo) -> str:
     """A setting's default as the README writes it."""
-    if field.required:
+    if field.required or field.name == "hubspot_client_secret":  # commands do without
         return "required"
     default: Any = default_of(field)
     if default in (None, ()):
@@ -205,11 +215,11 @@ COMMANDS = sorted(
 def test_command_in_the_docs_exists_with_its_options(app: Flask, words: str) -> None:
     command: click.Command = app.cli
     given = words.split()
-    while isinstance(command, click.Group):
+    while isinstance(command, click.Group) and given:
         name = given.pop(0)
         assert name in command.commands
         command = command.commands[name]
-    known = {option for parameter in command.params for option in parameter.opts}
+    known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
     assert {word for word in given if word.startswith("--")} <= known
 
 
@@ -248,6 +258,26 @@ def test_troubleshooting_has_the_reason_of_this_401(headers: dict[str, str]) -> 
     listed = {re.sub(r"\d+ s ", "N s ", row[0]) for row in rows(table)}
     reason = re.sub(r"\d+ s ", "N s ", f"`{refused.value.reason}`")
     assert any(cell.startswith(reason) for cell in listed)
+
+
+@pytest.mark.parametrize("headers", REFUSED.values(), ids=REFUSED)
+def test_troubleshooting_has_the_cause_of_this_401(headers: dict[str, str]) -> None:
+    if V3_HEADER not in headers and headers:
+        headers = headers | {OLD_VERSION_HEADER: "v2"}
+    refused = Refused("POST", URL, headers, BODY)
+    found = diagnose(refused, secrets=["s"], path=PATH, now_ms=NOW_MS)
+    assert f"`{found.cause}`" in {row[0] for row in rows(page("docs/troubleshooting.md"))}
+
+
+def test_log_lines_in_the_docs_have_the_fields_of_a_401() -> None:
+    lines = [
+        json.loads(body)
+        for path in PAGES
+        for info, body in blocks(path.read_text("utf-8"))
+        if info == "json" and '"status":401' in body
+    ]
+    assert len(lines) == 3
+    assert all({"reason", "url", "cause", "remedy"} <= line.keys() for line in lines)
 
 
 def test_operating_page_lists_every_outcome_of_an_account() -> None:

@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ from werkzeug.test import TestResponse
 
 from app import create_app
 from hubspot import logs
-from hubspot.signature import OLD_HEADER, TIMESTAMP_HEADER, V3_HEADER
+from hubspot.signature import OLD_HEADER, TIMESTAMP_HEADER, V3_HEADER, signed_headers
 from hubspot.webhook import PATH
 from tests.carrier import HTML, Carrier, says
 
@@ -182,34 +183,39 @@ def test_health_checks_are_not_logged(environ: dict[str, str], lines: Lines) -> 
 
 
 PUBLIC = "https://numbers.example.com"
-REMEDIES: list[tuple[dict[str, str], str, str, str]] = [
-    # settings, target, URL that HubSpot signed, remedy
-    ({}, PATH, f"https://localhost{PATH}",
-     "(scheme): set PUBLIC_URL=https://localhost (or TRUSTED_PROXIES to the number"
-     " of proxies that set X-Forwarded-Proto)"),
-    ({"PUBLIC_URL": "http://numbers.example.com"}, PATH, PUBLIC + PATH,
-     f"(scheme): set PUBLIC_URL={PUBLIC}"),
+REMEDIES: list[tuple[dict[str, str], str, str, str, str]] = [
+    # settings, target, URL that HubSpot signed, cause, remedy
+    ({}, PATH, f"https://localhost{PATH}", "http for https",
+     "set PUBLIC_URL=https://localhost (or, without it, TRUSTED_PROXIES to the number of proxies"
+     " that set X-Forwarded-Proto)"),
+    ({"PUBLIC_URL": "http://numbers.example.com"}, PATH, PUBLIC + PATH, "http for https",
+     f"set PUBLIC_URL={PUBLIC} (or"),
     ({"PUBLIC_URL": PUBLIC}, PATH, f"https://localhost{PATH}",
-     "(host): set PUBLIC_URL=https://localhost"),
+     "another host (numbers.example.com for localhost)", "set PUBLIC_URL=https://localhost"),
     ({"PUBLIC_URL": PUBLIC}, PATH + "?a=1", f"http://localhost{PATH}?a=1",
-     "(scheme, host): set PUBLIC_URL=http://localhost"),
-    ({}, PATH, f"http://localhost{PATH}/", "(slash): register the URL"),
-    ({}, PATH + "?a=%20b", f"http://localhost{PATH}?a= b", "(decoded): a proxy re-writes the URL"),
-    ({}, "/%68ubspot/phone-numbers", f"http://localhost{PATH}",
-     "(decoded): a proxy re-writes the URL"),
+     "https for http and another host (numbers.example.com for localhost)",
+     "set PUBLIC_URL=http://localhost"),
+    ({}, PATH, f"http://localhost{PATH}/", "a trailing slash was lost on the way",
+     f"register exactly the URL that arrives: flask channel-connection update --url"
+     f" http://localhost{PATH}"),
+    ({}, PATH + "?a=%20b", f"http://localhost{PATH}?a= b", "the URL was encoded on the way",
+     "something in front rewrites the URL: turn that off, or register one without escapes"),
+    ({}, "/%68ubspot/phone-numbers", f"http://localhost{PATH}", "the URL was encoded on the way",
+     "something in front rewrites the URL: turn that off, or register one without escapes"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("settings", "target", "signed", "remedy"), REMEDIES)
+@pytest.mark.parametrize(("settings", "target", "signed", "cause", "remedy"), REMEDIES)
 def test_401_names_the_url_and_the_setting_to_change(
     environ: dict[str, str], post: Post, lines: Lines,
-    settings: dict[str, str], target: str, signed: str, remedy: str,
+    settings: dict[str, str], target: str, signed: str, cause: str, remedy: str,
 ) -> None:  # fmt: skip
     environ.update(settings)
     assert post(target=target, url=signed).status_code == 401
     [line] = lines()
     assert (line["signature"], line["reason"]) == ("invalid", "signature does not match")
     assert line["url"] == settings.get("PUBLIC_URL", "http://localhost") + target
+    assert line["cause"] == cause
     assert remedy in line["remedy"]
 
 
@@ -223,25 +229,51 @@ def test_remedy_works(environ: dict[str, str], post: Post, lines: Lines) -> None
 
 
 @pytest.mark.parametrize(
-    ("changes", "reason"),
+    ("changes", "reason", "cause", "remedy"),
     [
-        ({"secret": "another"}, "signature does not match"),
-        ({"age_ms": 600_000}, r"timestamp 60\d s old, more than 5 minutes"),
-        ({"age_ms": -600_000}, r"timestamp (599|600) s in the future"),
-        ({"headers": {TIMESTAMP_HEADER: "x"}}, f"{TIMESTAMP_HEADER} is missing or not a time"),
-        ({"headers": {V3_HEADER: None}}, "no signature header"),
-        ({"version": "v2"}, "v2, which HUBSPOT_SIGNATURE_VERSIONS does not accept"),
+        ({"secret": "another"}, "signature does not match", "wrong secret",
+         "HUBSPOT_CLIENT_SECRET is not the secret"),
+        ({"age_ms": 600_000}, r"timestamp 60\d s old, more than 5 minutes",
+         r"the timestamp is 60\d s old", "this machine's clock is wrong: set it by NTP"),
+        ({"age_ms": -600_000}, r"timestamp (599|600) s in the future",
+         r"the timestamp is (599|600) s in the future", "this machine's clock is wrong"),
+        ({"headers": {TIMESTAMP_HEADER: "x"}}, f"{TIMESTAMP_HEADER} is missing or not a time",
+         "the timestamp was rewritten on the way", f"let {TIMESTAMP_HEADER} pass untouched"),
+        ({"headers": {V3_HEADER: None, TIMESTAMP_HEADER: None}}, "no signature header",
+         "no signature header arrived", f"something in front drops {V3_HEADER}: let it pass"),
+        ({"version": "v2"}, "v2, which HUBSPOT_SIGNATURE_VERSIONS does not accept",
+         "signed with v2, which is not accepted", "add v2 to HUBSPOT_SIGNATURE_VERSIONS"),
     ],
     ids=str,
-)
+)  # fmt: skip
 def test_401_says_what_else_may_be_wrong(
-    post: Post, lines: Lines, changes: dict[str, Any], reason: str
-) -> None:
+    post: Post, lines: Lines,
+    changes: dict[str, Any], reason: str, cause: str, remedy: str,
+) -> None:  # fmt: skip
     post(**changes)
     [line] = lines()
     assert re.search(reason, line["reason"])
-    assert "remedy" not in line
+    assert re.search(cause, line["cause"])
+    assert remedy in line["remedy"]
     assert "portal_id" not in line
+
+
+def test_401_of_a_body_that_was_written_anew_says_so(post: Post, lines: Lines) -> None:
+    body = b'{"appId":54321,"portalId":62515,"userId":1001}'
+    sent = signed_headers("v3", "test-secret-not-a-real-one", "POST", f"http://localhost{PATH}",
+                          body, time.time_ns() // 1_000_000)  # fmt: skip
+    answer = post(body.replace(b":", b": ").replace(b",", b", "), headers=sent)
+    [line] = lines()
+    assert (answer.status_code, line["cause"]) == (
+        401, "the body was parsed and written anew on the way",
+    )  # fmt: skip
+
+
+def test_answer_that_is_none_of_the_signatures_has_no_remedy(post: Post, lines: Lines) -> None:
+    post()
+    post(b"{}")
+    post({"appId": 999, "portalId": 62515, "userId": 1001})
+    assert not [line for line in lines() if "remedy" in line or "cause" in line]
 
 
 def test_long_url_is_cut(post: Post, lines: Lines) -> None:

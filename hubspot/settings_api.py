@@ -1,0 +1,265 @@
+"""HubSpot's settings of the app: the webhook's registration, and the calling settings it needs.
+
+https://developers.hubspot.com/docs/api-reference/2026-03/crm/extensions/calling-extensions/third-party-calling
+(read November 2026). All four generations of the API take and give the same.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from urllib.parse import quote, quote_plus
+
+import msgspec
+import requests
+from requests.auth import AuthBase
+from urllib3.exceptions import InvalidHeader, NameResolutionError
+from urllib3.util import Retry
+
+from .errors import HubSpotError
+
+# Their lines, such as the warning of a malformed header, show the URL, and with it the key.
+for _name in ("urllib3.connection", "urllib3.connectionpool"):
+    logging.getLogger(_name).setLevel(logging.ERROR)
+
+T = TypeVar("T")
+
+TIMEOUT_S = (5, 20)
+"""To connect, and between two bytes of the answer."""
+
+MAX_WAIT_S = 30.0
+"""The longest that a 429 is waited for, whose windows are 10 s; longer ones are told."""
+
+_FAMILIES = {"v3": "crm/v3/extensions/calling"}  # the dated generations are alike
+
+
+class APIError(HubSpotError):
+    """HubSpot refused, in its own words. `status` is HTTP's; `correlation_id` is for its support.
+
+    `category` is HubSpot's, such as VALIDATION_ERROR; empty where it gives none.
+    """
+
+    def __init__(self, status: int, message: str, category: str, correlation_id: str) -> None:
+        self.status, self.category, self.correlation_id = status, category, correlation_id
+        kind = f" {category}" if category else ""
+        trace = f" (correlation id {correlation_id})" if correlation_id else ""
+        super().__init__(f"HubSpot answered {status}{kind}: {message}{trace}")
+
+
+class NoAnswer(HubSpotError):
+    """HubSpot could not be reached, or what answered is not HubSpot."""
+
+
+class ChannelConnection(msgspec.Struct, frozen=True, rename="camel"):
+    """The webhook as HubSpot has it registered. The times are aware, None if HubSpot gives none."""
+
+    url: str
+    is_ready: bool
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+
+
+class CallingSettings(msgspec.Struct, frozen=True, rename="camel"):
+    """Of the app's calling settings, what help desk depends on."""
+
+    name: str = ""
+    url: str = ""
+    is_ready: bool | None = None
+    supports_inbound_calling: bool | None = None
+
+
+@dataclass(frozen=True)
+class Client:
+    """The settings of one app. Give an API key, an access token, or both: the token wins.
+
+    Every method raises APIError if HubSpot refuses and NoAnswer if it cannot be reached. Neither
+    shows the key, which travels in the URL.
+    """
+
+    app_id: int
+    base_url: str = "https://api.hubapi.com"
+    version: str = "v3"
+    api_key: str | None = field(default=None, repr=False)
+    access_token: str | None = field(default=None, repr=False)
+    sleep: Callable[[float], None] = time.sleep
+
+    def fetch(self) -> ChannelConnection | None:
+        """The registration, or None if there is none."""
+        try:
+            return self._connection(self._send("GET", "channel-connection"))
+        except APIError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def create(self, url: str, is_ready: bool) -> ChannelConnection:
+        """Register the webhook."""
+        return self._connection(
+            self._send("POST", "channel-connection", {"url": url, "isReady": is_ready})
+        )
+
+    def update(self, url: str | None = None, is_ready: bool | None = None) -> ChannelConnection:
+        """Change the URL, the flag, or both; what is None stays."""
+        fields = {"url": url, "isReady": is_ready}
+        given = {name: value for name, value in fields.items() if value is not None}
+        return self._connection(self._send("PATCH", "channel-connection", given))
+
+    def delete(self) -> None:
+        """Take the registration back."""
+        if self._send("DELETE", "channel-connection").content:  # HubSpot's is an empty 204
+            raise NoAnswer(f"{_NOT_HUBSPOT}, so nothing is known to be deleted")
+
+    def fetch_calling(self) -> CallingSettings | None:
+        """The app's calling settings, or None if HubSpot has none for this app."""
+        try:
+            return _decode(self._send("GET"), CallingSettings)
+        except APIError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def _connection(self, answer: requests.Response) -> ChannelConnection:
+        return _decode(answer, ChannelConnection)
+
+    def _send(
+        self, method: str, part: str = "", payload: Mapping[str, object] | None = None
+    ) -> requests.Response:
+        answer = self._send_once(method, part, payload)
+        if answer.status_code == 429 and (wait_s := _wait_s(answer.headers)) <= MAX_WAIT_S:
+            self.sleep(wait_s)
+            answer = self._send_once(method, part, payload)
+        if answer.status_code >= 400:
+            raise self._refusal(answer)
+        if answer.status_code >= 300:
+            raise NoAnswer(f"{_NOT_HUBSPOT}: it redirects")
+        return answer
+
+    def _send_once(
+        self, method: str, part: str, payload: Mapping[str, object] | None
+    ) -> requests.Response:
+        family = _FAMILIES.get(self.version, f"crm/extensions/calling/{self.version}")
+        url = f"{self.base_url.rstrip('/')}/{family}/{self.app_id}/settings"
+        try:
+            return requests.request(
+                method,
+                f"{url}/{part}" if part else url,
+                json=payload,
+                auth=_Credential(self.api_key, self.access_token),
+                headers={"Accept": "application/json"},
+                timeout=TIMEOUT_S,
+                allow_redirects=False,
+            )
+        except (requests.RequestException, ValueError) as error:
+            # Their own texts hold the URL, and so the key. ValueError: a token that no header holds
+            raise NoAnswer(
+                f"HubSpot cannot be reached at {self.base_url}: {why_no_answer(error)}"
+            ) from None
+
+    def _refusal(self, answer: requests.Response) -> APIError:
+        """HubSpot's error object in words; every part of it may be missing, and it may be HTML."""
+        try:
+            error = msgspec.json.decode(answer.content, type=dict[str, Any])
+            words = list(dict.fromkeys(_words(error)))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            error, words = {}, []
+        if not words:
+            words = [f"{answer.reason or 'no reason given'}, without HubSpot's error body"]
+        if answer.status_code == 429:
+            words.append(f"it asks to wait {_wait_s(answer.headers):.0f} s")
+        trace = error.get("correlationId") or answer.headers.get("x-hubspot-correlation-id")
+        return APIError(
+            answer.status_code,
+            self._without_keys("; ".join(words)),
+            self._without_keys(error.get("category") or error.get("errorType") or ""),
+            self._without_keys(trace or ""),
+        )
+
+    def _without_keys(self, text: object) -> str:
+        """HubSpot has been seen to quote the key that it refuses."""
+        shown = str(text)
+        for key in filter(None, (self.api_key, self.access_token)):
+            for written in (key, quote(key, safe=""), quote_plus(key)):
+                shown = shown.replace(written, "***")
+        return shown
+
+
+class _Credential(AuthBase):
+    """Puts the token or the key on a request, and keeps ~/.netrc from doing so."""
+
+    def __init__(self, api_key: str | None, access_token: str | None) -> None:
+        self._api_key, self._access_token = api_key, access_token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._access_token:
+            request.headers["Authorization"] = f"Bearer {self._access_token}"
+        elif self._api_key:
+            request.prepare_url(request.url, {"hapikey": self._api_key})
+        return request
+
+
+_NOT_HUBSPOT = "what answers at HUBSPOT_API_BASE_URL is not HubSpot's settings API"
+
+
+def _decode(answer: requests.Response, kind: type[T]) -> T:
+    """The answer's JSON as `kind`. Times come as RFC 3339 by the specification, and as
+    `2024-04-30 12:01` by the guide; without an offset they are taken for UTC."""
+    try:
+        payload = msgspec.json.decode(answer.content)
+        if isinstance(payload, dict):
+            payload |= {
+                name: _time(payload[name]) for name in ("createdAt", "updatedAt") if name in payload
+            }
+        return msgspec.convert(payload, kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        where = f": {error}" if isinstance(error, msgspec.ValidationError) else ""
+        raise NoAnswer(f"{_NOT_HUBSPOT}{where}") from None
+
+
+def _time(text: object) -> datetime | None:
+    try:
+        read = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return read if read.tzinfo else read.replace(tzinfo=UTC)
+
+
+def _wait_s(headers: Mapping[str, str]) -> float:
+    """What `Retry-After` says, in seconds or as a date; 1 if it says nothing."""
+    try:
+        wait_s = Retry().parse_retry_after(headers["Retry-After"])
+    except (KeyError, InvalidHeader, ValueError, OverflowError):
+        wait_s = 1.0
+    return wait_s
+
+
+def _words(error: Mapping[str, Any]) -> Iterator[str]:
+    """All that an error object says: message, details, and which scopes are missing."""
+    yield from filter(None, [str(error.get("message") or "")])
+    listed = error.get("errors")
+    details = [one for one in (listed if isinstance(listed, list) else ()) if isinstance(one, dict)]
+    for one in details:
+        at = f"{one['in']}: " if one.get("in") else ""
+        yield from filter(None, [at + str(one.get("message") or one.get("code") or "")])
+    for context in [error.get("context"), *(one.get("context") for one in details)]:
+        if isinstance(context, dict):
+            for name, values in context.items():
+                texts = map(str, values if isinstance(values, list) else [values])
+                yield f"{name}: {', '.join(texts)}"
+
+
+def why_no_answer(error: Exception) -> str:
+    """Why a request by `requests` got no answer. Its own texts hold the URL, so none is shown."""
+    if isinstance(error, requests.Timeout):
+        return "no answer in time"
+    if isinstance(error, requests.exceptions.SSLError):
+        return "TLS failed: the certificate is not valid for it, or not known here"
+    if isinstance(error, requests.exceptions.ProxyError):
+        return "the proxy of HTTPS_PROXY or HTTP_PROXY refused"
+    if isinstance(error, ValueError):  # InvalidURL, InvalidHeader, UnicodeError and their kind
+        return "the URL or the credential holds what cannot be sent"
+    cause = getattr(error.args[0], "reason", None) if error.args else None
+    if isinstance(cause, NameResolutionError):
+        return "the host name was not found"
+    return "the connection failed"

@@ -1,0 +1,465 @@
+"""`flask check`, against a HubSpot, carriers and services that are right or wrong on purpose."""
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hubspot import check as check_module
+from hubspot.webhook import PATH
+from tests.carrier import Answer, Carrier, Reply, TwilioAPI, hang, refusing, says, twilio_numbers
+from tests.https import HOST, https, make_certificate
+from tests.hubspot_api import APP_ID, CORRELATION_ID, EXPIRED, HTML, KEY, HubSpotAPI, refusal
+from tests.hubspot_api import Reply as HubSpots
+from tests.server import Server, serving
+from tests.test_cli import flask
+from tests.test_cli_connection import here
+
+SECRET = "a-secret-of-tests"
+SID = "AC00000000000000000000000000000000"
+TWILIO_TOKEN = "a-carriers-token-of-tests"
+BASE = f"https://{HOST}"
+DIRECTORY = """
+[accounts.desk]
+provider = "static"
+numbers = [
+    { number = "+12025550143", name = "Front desk", owners = ["anna@acme.example"] },
+    { number = "+12025550144", name = "Fax", voice = false },
+]
+[portals.62515]
+accounts = ["desk"]
+[portals.62515.user.1001]
+names = ["Front*"]
+"""
+SETTINGS = {"HUBSPOT_CLIENT_SECRET": SECRET, "DIRECTORY_TOML": DIRECTORY}
+SECRETS = (SECRET, KEY, TWILIO_TOKEN, EXPIRED)
+
+Findings = dict[str, dict[str, Any]]
+
+
+def check(settings: dict[str, str], *arguments: str) -> Findings:
+    """What `flask check --json` found, by name."""
+    done = here(settings, "check", "--json", *arguments)
+    assert not any(secret in done.stdout + done.stderr for secret in SECRETS)
+    found = json.loads(done.stdout)
+    wrong = [one for one in found if one["ok"] is False]
+    assert done.returncode == (1 if wrong else 0)
+    assert all(one["remedy"] for one in wrong), "whatever is wrong has a remedy"
+    assert not any(one["remedy"] for one in found if one["ok"] is not False)
+    named = [one["check"] for one in found if one["check"] not in ("settings", "directory")]
+    assert len(named) == len(set(named))
+    return {one["check"]: one for one in found}
+
+
+@pytest.fixture
+def api() -> Iterator[HubSpotAPI]:
+    with HubSpotAPI() as running:
+        yield running
+
+
+def at_hubspot(api: HubSpotAPI) -> dict[str, str]:
+    return SETTINGS | {
+        "HUBSPOT_APP_ID": str(APP_ID),
+        "HUBSPOT_DEVELOPER_API_KEY": KEY,
+        "HUBSPOT_API_BASE_URL": api.url,
+    }
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_certificate(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Server]:
+    more = {"PUBLIC_URL": BASE, "HUBSPOT_APP_ID": str(APP_ID), "WEB_CONCURRENCY": "1"}
+    with serving(SETTINGS | more) as running:
+        yield running
+
+
+def test_all_is_well_when_all_is_well(api: HubSpotAPI, service: Server, certificate: Path) -> None:
+    api.register(BASE + PATH, is_ready=True)
+    with https(certificate, service.url) as front:
+        done = flask(at_hubspot(api) | {"PUBLIC_URL": BASE} | front.environ, "check")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert [line[0] for line in lines if line][:-1] == ["✓"] * 10
+    assert lines[-1] == "Nothing wrong."
+    assert "✓ account desk: static: 2 numbers, 1 can take calls" in done.stdout
+    assert f"✓ registration: {BASE}{PATH}" in done.stdout
+    assert not any(secret in done.stdout for secret in SECRETS)
+
+
+def test_each_fault_has_a_line_and_a_remedy() -> None:
+    done = flask(SETTINGS, "check", "--offline")
+    assert done.returncode == 0
+    assert "– clock: left out: --offline" in done.stdout
+    assert "Nothing wrong, 4 left out." in done.stdout
+    done = flask(SETTINGS | {"HUBSPOT_CLIENT_SECRET": ""}, "check", "--offline")
+    assert done.returncode == 1
+    assert "✗ settings: HUBSPOT_CLIENT_SECRET: missing" in done.stdout
+    assert "\n  → put it right in .env" in done.stdout
+    assert "1 wrong" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_offline_asks_nobody(api: HubSpotAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[object] = []
+
+    def call(*arguments: object) -> None:
+        called.append(arguments)
+        raise OSError("no network in this test")
+
+    for name in ("connect", "connect_ex", "sendto"):
+        monkeypatch.setattr(socket.socket, name, call)
+    monkeypatch.setattr(socket, "getaddrinfo", call)
+    toml = DIRECTORY.replace(
+        "[portals.62515]\n",
+        f'[accounts.us]\nprovider = "twilio"\naccount_sid = "{SID}"\n'
+        f'auth_token = "{TWILIO_TOKEN}"\n[portals.62515]\n',
+    )
+    settings = at_hubspot(api) | {"DIRECTORY_TOML": toml, "PUBLIC_URL": BASE}
+    found = check(settings, "--offline")
+    assert not called
+    for name in ("account us", "clock", "public URL", "registration", "calling settings"):
+        assert found[name]["ok"] is None
+        assert "--offline" in found[name]["text"]
+    assert found["account desk"]["ok"] is True
+    check(settings)
+    assert called, "online it does ask"
+
+
+@pytest.mark.parametrize("offline", [["--offline"], []])
+def test_malformed_setting_is_named_and_everything_else_left_out(offline: list[str]) -> None:
+    found = check(SETTINGS | {"LOOKUP_DEADLINE": "soon"}, *offline)
+    assert found["settings"]["text"].startswith("LOOKUP_DEADLINE: ")
+    assert found["everything else"]["ok"] is None
+
+
+def test_every_faulty_setting_is_named() -> None:
+    done = here({"PROVIDER": "twilio", "PORT": "x"}, "check", "--offline", "--json")
+    texts = [one["text"] for one in json.loads(done.stdout) if one["ok"] is False]
+    for name in ("PORT", "HUBSPOT_CLIENT_SECRET", "HUBSPOT_PORTAL_IDS", "TWILIO_ACCOUNT_SID"):
+        assert any(text.startswith(f"{name}: ") for text in texts)
+
+
+def test_missing_secret_does_not_keep_the_rest_from_being_checked(api: HubSpotAPI) -> None:
+    found = check(at_hubspot(api) | {"HUBSPOT_CLIENT_SECRET": ""})
+    assert found["settings"]["ok"] is False
+    assert found["directory"]["ok"] is None
+    assert found["clock"]["ok"] is True
+    assert found["registration"]["text"] == "there is none"
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"HUBSPOT_CLIENT_SECRET": "pat-na1-of-tests"}, "access token"),
+        ({"HUBSPOT_DEVELOPER_API_KEY": SECRET}, "HUBSPOT_DEVELOPER_API_KEY"),
+        ({"HUBSPOT_ACCESS_TOKEN": SECRET}, "HUBSPOT_ACCESS_TOKEN"),
+    ],
+)
+def test_implausible_secret_is_pointed_out(more: dict[str, str], said: str) -> None:
+    found = check(SETTINGS | more, "--offline")
+    finding = found.get("client secret", found["settings"])
+    assert finding["ok"] is False
+    assert said in finding["text"]
+
+
+def test_directory_faults_are_named_by_place() -> None:
+    toml = DIRECTORY.replace('["desk"]', '["desk", "dask"]').replace("names", "nmes")
+    done = here(SETTINGS | {"DIRECTORY_TOML": toml}, "check", "--offline", "--json")
+    assert done.returncode == 1
+    wrong = [one for one in json.loads(done.stdout) if one["ok"] is False]
+    assert {one["check"] for one in wrong} == {"directory"}
+    texts = [one["text"] for one in wrong]
+    assert "portals.62515.accounts[1]: no account 'dask' (did you mean 'desk'?)" in texts
+    assert any(text.startswith("portals.62515.user.1001.nmes: ") for text in texts)
+
+
+def test_missing_directory_file_is_named() -> None:
+    settings = SETTINGS | {"DIRECTORY": "nowhere.toml", "DIRECTORY_TOML": ""}
+    assert "nowhere.toml: cannot be read" in check(settings, "--offline")["directory"]["text"]
+
+
+def test_rule_that_matches_nothing_is_pointed_out_by_place() -> None:
+    toml = DIRECTORY + (
+        '[portals.62515.user.1002]\nnumbers = ["+12025550143", "+12025550144", "+12025550199"]\n'
+        '[portals.62515.user.1003]\nnames = ["Front*", "Sales"]\nowner = "bob@acme.example"\n'
+        '[portals.62515.user.1004]\nowner = "Anna@acme.example"\naccounts = ["desk"]\n'
+    )
+    done = here(SETTINGS | {"DIRECTORY_TOML": toml}, "check", "--offline", "--json")
+    wrong = [one["check"] for one in json.loads(done.stdout) if one["ok"] is False]
+    assert wrong == [
+        "portals.62515.user.1002.numbers[1]",  # takes no calls
+        "portals.62515.user.1002.numbers[2]",
+        "portals.62515.user.1003.names[1]",
+        "portals.62515.user.1003.owner",
+    ]
+    assert "555" not in done.stdout, "no phone number"
+
+
+def twilio(url: str, more: str = "") -> dict[str, str]:
+    toml = (
+        f'[accounts.us]\nprovider = "twilio"\naccount_sid = "{SID}"\n'
+        f'auth_token = "{TWILIO_TOKEN}"\nbase_url = "{url}"\n'
+        f'[accounts.desk]\nprovider = "static"\nnumbers = [{{ number = "+12025550143" }}]\n'
+        f'[portals.62515]\naccounts = ["us", "desk"]\n{more}'
+    )
+    return SETTINGS | {"DIRECTORY_TOML": toml}
+
+
+def test_every_account_is_asked_once_and_named() -> None:
+    twilios = TwilioAPI()
+    twilios.add_account(SID, TWILIO_TOKEN, twilio_numbers(10))
+    with Carrier(twilios) as carrier:
+        found = check(twilio(carrier.url))
+        assert len(carrier.asked) == 1
+    assert found["account us"]["ok"] is True
+    assert "twilio: 10 numbers, 7 can take calls" in found["account us"]["text"]
+    assert found["account desk"]["ok"] is True
+    assert found["directory"]["text"] == "2 accounts, 1 portal"
+
+
+@pytest.mark.parametrize(
+    ("answer", "said", "remedy"),
+    [
+        (TwilioAPI(), "answered 401 with code 20003", "credentials"),
+        (says(HTML), "the answer cannot be read", "base_url"),
+        (says({}, 429), "429", "limit"),
+        (says(HTML, 503), "503", "status page"),
+        (says({"incoming_phone_numbers": [], "next_page_uri": None}), "0 numbers", "buy a number"),
+    ],
+)
+def test_account_that_fails_is_named_with_the_reason(
+    answer: Answer, said: str, remedy: str
+) -> None:
+    rule = '[portals.62515.user.1]\nnames = ["Nobody"]\n'
+    with Carrier(answer) as carrier:
+        found = check(twilio(carrier.url, rule))
+    finding = found["account us"]
+    assert finding["ok"] is False
+    assert said in finding["text"]
+    assert remedy in finding["remedy"]
+    assert found["account desk"]["ok"] is True
+    if "numbers" not in said:
+        assert found["rules"]["ok"] is None, "nobody can say whether its rules match"
+        assert "portals.62515.user.1.names[0]" not in found
+
+
+def test_account_that_needs_longer_than_a_lookup_has_is_wrong() -> None:
+    twilios = TwilioAPI()
+    twilios.add_account(SID, TWILIO_TOKEN, twilio_numbers(10))
+    with Carrier(twilios) as carrier:
+        found = check(twilio(carrier.url) | {"LOOKUP_DEADLINE": "0.000001"})
+    assert found["account us"]["ok"] is False
+    assert "LOOKUP_DEADLINE" in found["account us"]["text"]
+
+
+def test_account_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check_module, "ACCOUNT_S", 0.3)
+    with Carrier(lambda _: hang) as carrier:
+        found = check(twilio(carrier.url))
+    assert found["account us"]["text"] == "twilio: no whole answer in time"
+
+
+@pytest.mark.parametrize(
+    ("skew_s", "ok", "said"),
+    [
+        (0, True, "as HubSpot's"),
+        (30, True, "s behind HubSpot's"),
+        (90, False, "s behind HubSpot's"),
+        (-400, False, "s ahead of HubSpot's"),
+    ],
+)
+def test_clock_is_compared_with_hubspots(api: HubSpotAPI, skew_s: int, ok: bool, said: str) -> None:
+    api.skew_s = skew_s
+    clock = check(at_hubspot(api))["clock"]
+    assert clock["ok"] is ok
+    assert said in clock["text"]
+
+
+@pytest.mark.parametrize("date", [None, "yesterday", "Sun, 22 Nov 99999 17:00:00 GMT"])
+def test_clock_is_left_out_where_hubspot_tells_no_time(date: str | None) -> None:
+    headers = {} if date is None else {"Date": date}
+    with Carrier(lambda _: Reply(b"", 404, headers)) as server:
+        found = check(SETTINGS | {"HUBSPOT_API_BASE_URL": server.url})
+    assert found["clock"]["ok"] is None
+    assert "told no time" in found["clock"]["text"]
+
+
+def test_no_network_is_told() -> None:
+    with refusing() as url:
+        settings = SETTINGS | {
+            "HUBSPOT_APP_ID": "1",
+            "HUBSPOT_DEVELOPER_API_KEY": KEY,
+            "HUBSPOT_API_BASE_URL": url,
+            "PUBLIC_URL": "https://nobody.invalid",
+        }
+        found = check(settings)
+    assert found["clock"]["ok"] is None
+    assert "the connection failed" in found["clock"]["text"]
+    assert found["public URL"]["ok"] is False
+    assert "https://nobody.invalid/healthz does not answer" in found["public URL"]["text"]
+    assert "cannot be reached" in found["registration"]["text"]
+    assert "Check the network" in found["registration"]["remedy"]
+    assert found["calling settings"]["ok"] is None
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        (f"http://{HOST}", "not https"),
+        ("https://localhost:8000", "this machine"),
+        ("https://192.168.1.2", "private network"),
+        ("https://[bad", "no URL"),
+    ],
+)
+@pytest.mark.parametrize("offline", [["--offline"], []])
+def test_public_url_that_hubspot_could_not_call_is_told(
+    api: HubSpotAPI, url: str, said: str, offline: list[str]
+) -> None:
+    found = check(at_hubspot(api) | {"PUBLIC_URL": url}, *offline)
+    assert found["public URL"]["ok"] is False
+    assert said in found["public URL"]["text"]
+
+
+def test_public_url_that_is_not_set_is_told(api: HubSpotAPI) -> None:
+    assert check(at_hubspot(api))["public URL"]["ok"] is False
+    assert check(at_hubspot(api), "--offline")["public URL"]["ok"] is None
+
+
+def reach(api: HubSpotAPI, url: str, certificate: Path, **more: str) -> Findings:
+    with https(certificate, url) as front:
+        return check(at_hubspot(api) | {"PUBLIC_URL": BASE} | front.environ | more)
+
+
+def test_service_with_the_same_secret_is_recognised(
+    api: HubSpotAPI, service: Server, certificate: Path
+) -> None:
+    found = reach(api, service.url, certificate)
+    assert found["public URL"]["ok"] is True
+    assert found["webhook"]["ok"] is True
+
+
+def test_service_with_another_secret_or_app_is_told(
+    api: HubSpotAPI, service: Server, certificate: Path
+) -> None:
+    found = reach(api, service.url, certificate, HUBSPOT_CLIENT_SECRET="another-of-tests")
+    assert found["webhook"]["ok"] is False
+    assert "answered with 401" in found["webhook"]["text"]
+    assert "HUBSPOT_CLIENT_SECRET" in found["webhook"]["remedy"]
+    assert "flask webhook explain --from-log" in found["webhook"]["remedy"]
+    found = reach(api, service.url, certificate, HUBSPOT_APP_ID="1")
+    assert "HUBSPOT_APP_ID" in found["webhook"]["remedy"]
+
+
+OK = Reply({"status": "ok"})
+
+
+@pytest.mark.parametrize(
+    ("health", "webhook", "wrong", "said"),
+    [
+        (Reply(HTML), OK, "public URL", "another service"),
+        (Reply(HTML, 404), OK, "public URL", "answers 404"),
+        (OK, Reply(HTML), "webhook", "not by this service"),
+        (OK, OK, "webhook", "not by this service"),
+        (OK, Reply([7]), "webhook", "not by this service"),
+        (OK, Reply({"phoneNumbers": "x"}), "webhook", "not by this service"),
+        (OK, Reply(HTML, 401), "webhook", "401, and not by this service"),
+        (OK, Reply(HTML, 404), "webhook", "404, and not by this service"),
+        (OK, Reply(b"\xff", 302), "webhook", "302, and not by this service"),
+        (OK, Reply({"category": "INTERNAL_ERROR"}, 500), "webhook", "answered with 500"),
+    ],
+)
+def test_another_service_at_the_public_url_is_told(
+    api: HubSpotAPI, certificate: Path, health: Reply, webhook: Reply, wrong: str, said: str
+) -> None:
+    with Carrier(lambda asked: health if asked.path == "/healthz" else webhook) as other:
+        found = reach(api, other.url, certificate)
+    assert found[wrong]["ok"] is False
+    assert said in found[wrong]["text"]
+
+
+def test_registration_is_compared_with_ours(
+    api: HubSpotAPI, service: Server, certificate: Path
+) -> None:
+    found = check(at_hubspot(api))
+    assert found["registration"]["text"] == "there is none"
+    assert "flask channel-connection create" in found["registration"]["remedy"]
+    assert "released" not in found
+    api.register(f"https://old.example.com{PATH}")
+    found = reach(api, service.url, certificate)
+    assert found["registration"]["ok"] is False
+    assert f"https://old.example.com{PATH}, not {BASE}{PATH}" in found["registration"]["text"]
+    assert f"update --url {BASE}{PATH}" in found["registration"]["remedy"]
+    assert found["released"]["ok"] is False
+    assert "greyed out" in found["released"]["text"]
+    assert "update --ready" in found["released"]["remedy"]
+
+
+def test_calling_settings_are_looked_at(api: HubSpotAPI) -> None:
+    api.register(BASE + PATH, is_ready=True)
+    assert check(at_hubspot(api))["calling settings"]["ok"] is True
+    for given, said in ((False, "is false"), (None, "is not given")):
+        api.calling = {"name": "x", "url": "x"}
+        if given is not None:
+            api.calling["supportsInboundCalling"] = given
+        finding = check(at_hubspot(api))["calling settings"]
+        assert finding["ok"] is False
+        assert said in finding["text"]
+
+
+def test_unknown_app_is_one_finding(api: HubSpotAPI) -> None:
+    found = check(at_hubspot(api) | {"HUBSPOT_APP_ID": "999"})
+    assert found["registration"]["text"] == "HubSpot has no calling settings for app 999"
+    assert "Is HUBSPOT_APP_ID right" in found["registration"]["remedy"]
+    assert "calling settings" not in found
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"HUBSPOT_DEVELOPER_API_KEY": "wrong-of-tests"}, "401 INVALID_AUTHENTICATION"),
+        ({"HUBSPOT_ACCESS_TOKEN": EXPIRED}, "401 EXPIRED_AUTHENTICATION"),
+    ],
+)
+def test_wrong_credential_is_told_in_hubspots_words(
+    api: HubSpotAPI, more: dict[str, str], said: str
+) -> None:
+    finding = check(at_hubspot(api) | more)["registration"]
+    assert finding["ok"] is False
+    assert said in finding["text"]
+    assert CORRELATION_ID in finding["text"]
+    assert "wrong-of-tests" not in finding["text"]
+    assert "HUBSPOT_ACCESS_TOKEN or HUBSPOT_DEVELOPER_API_KEY" in finding["remedy"]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        HubSpots(500, HTML),
+        HubSpots(200, HTML),
+        HubSpots(302),
+        HubSpots(200, []),
+        refusal(400, "Something"),
+        refusal(429, "Wait", headers={}),
+    ],
+)
+def test_whatever_hubspot_answers_is_a_finding(api: HubSpotAPI, reply: HubSpots) -> None:
+    reply.headers["Retry-After"] = "3600"
+    api.then = [reply]
+    found = check(at_hubspot(api))
+    assert found["registration"]["ok"] is False
+    assert found["calling settings"]["ok"] is None
+
+
+def test_registration_is_left_out_where_settings_are_missing() -> None:
+    with refusing() as url:
+        found = check(SETTINGS | {"HUBSPOT_API_BASE_URL": url})
+    text = "left out: HUBSPOT_APP_ID and HUBSPOT_ACCESS_TOKEN not set"
+    assert found["registration"]["text"] == text
+    assert found["registration"]["ok"] is None
