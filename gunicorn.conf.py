@@ -4,6 +4,7 @@ Names with an underscore are this file's own: gunicorn would take others for its
 """
 
 import os as _os
+import signal as _signal
 import socket as _socket
 import sys as _sys
 
@@ -50,6 +51,12 @@ timeout = 30
 # Time for requests in flight after SIGTERM: a lookup's 4 s and some; below Cloud Foundry's 10 s,
 # the shortest window that platforms give by default and that can be met.
 graceful_timeout = 8
+
+
+# Fly, unless told otherwise, stops with SIGINT, which gunicorn takes for "at once".
+def when_ready(server):  # type: ignore[no-untyped-def]
+    _signal.signal(_signal.SIGINT, lambda *_: _os.kill(server.pid, _signal.SIGTERM))
+
 
 # A management surface in $HOME that nobody here uses; with a read-only $HOME it only warns.
 control_socket_disable = True

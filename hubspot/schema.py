@@ -90,6 +90,8 @@ def friendly_names(numbers: Iterable[Number]) -> list[str]:
 
 def clean(name: str) -> str:
     """The name without what a reader cannot see or what turns the text around; maybe empty."""
+    if name.isascii() and name.isprintable():  # most are, and there is nothing to do but this
+        return " ".join(name.split())
     name = _SPACES.sub(" ", _INVISIBLE.sub("", _BREAKS.sub(" ", name))).strip()
     if len(name) >= MAX_NAME_UNITS:  # a pile of accents on one letter would leave no room
         name = "".join(one for one in _characters(name) if _units(one) < MAX_NAME_UNITS)
@@ -137,7 +139,7 @@ def _fit(characters: Iterable[str], units: int) -> list[str]:
 
 
 def _units(text: str) -> int:
-    return len(text.encode("utf-16-le")) // 2
+    return len(text) if text.isascii() else len(text.encode("utf-16-le")) // 2
 
 
 def _parse(body: bytes) -> Any:

@@ -43,4 +43,10 @@ class Service:
     @cached_property
     def lookup(self) -> Lookup:
         """The lookup."""
-        return Lookup(self.directory, self.settings.lookup_deadline)
+        directory, settings = self.directory, self.settings  # in this order: it finds all faults
+        return Lookup(
+            directory,
+            settings.lookup_deadline,
+            settings.last_known_good,
+            settings.web_threads,
+        )

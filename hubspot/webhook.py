@@ -72,13 +72,14 @@ def outside_uri(public_url: str | None) -> str:
     Flask's `request.url` decodes and normalises, so it is of no use here. The host is the Host
     header: several platforms pass a client's own X-Forwarded-Host through.
     """
-    target = request.environ.get("RAW_URI") or request.environ.get("REQUEST_URI")
+    environ = request.environ
+    target = environ.get("RAW_URI") or environ.get("REQUEST_URI")
     if target is None:
         query = request.query_string.decode("latin-1")
         target = quote(request.root_path + request.path) + (f"?{query}" if query else "")
     elif "://" in target.partition("?")[0]:  # absolute-form: RFC 9112, 3.2.2
         target = "/" + target.partition("://")[2].partition("/")[2]
-    base = public_url or f"{request.scheme}://{request.headers.get('Host', '')}"
+    base = public_url or f"{request.scheme}://{environ.get('HTTP_HOST', '')}"
     return base.rstrip("/") + target
 
 
@@ -88,28 +89,30 @@ def blueprint(gate: Gate, lookup: Lookup) -> Blueprint:
 
     @routes.post(PATH)
     def phone_numbers() -> Response:
-        body = request.get_data()
-        g.log["signature"] = gate.check(body)
+        body, noted = request.get_data(), g.log
+        noted["signature"] = gate.check(body)
         if request.content_type and request.mimetype != "application/json":
             raise UnsupportedMediaType("The body must be application/json.")
         asked = read_request(body)
-        g.log.update(portal_id=asked.portal_id, user_id=asked.user_id)
+        noted.update(portal_id=asked.portal_id, user_id=asked.user_id)
         if gate.app_id is not None and asked.app_id != gate.app_id:
-            g.log["reason"] = f"for app {asked.app_id}; HUBSPOT_APP_ID is {gate.app_id}"
+            noted["reason"] = f"for app {asked.app_id}; HUBSPOT_APP_ID is {gate.app_id}"
             raise AppMismatch("This service answers for another app.")
         result = lookup.look_up(asked.portal_id, asked.user_id)
-        g.log.update(
-            source=None if result.failure else result.source,
+        failure = result.failure
+        noted.update(
+            source=None if failure else result.source,
             count=len(result.numbers),
             why=result.why,
             accounts=[_logged(outcome) for outcome in result.outcomes],
             left_out=dict(Counter(number.reason for number in result.left_out)),
         )
-        if failure := result.failure:
+        if failure:
             raise failure
-        response = Response(write_answer(result.numbers), mimetype="application/json")
-        response.headers["Numbers-Source"] = result.source
-        return response
+        return Response(
+            write_answer(result.numbers),
+            headers={"Content-Type": "application/json", "Numbers-Source": result.source},
+        )
 
     return routes
 
@@ -123,4 +126,6 @@ def _logged(outcome: Outcome) -> dict[str, Any]:
     }
     if outcome.error:
         logged["reason"] = str(outcome.error)
+    if outcome.age_s is not None:
+        logged["age_s"] = round(outcome.age_s, 1)
     return logged

@@ -8,6 +8,7 @@ more than constants and pure readers.
 
 import io
 import os
+import random
 import re
 import time
 from collections.abc import Iterable, Mapping
@@ -39,6 +40,8 @@ MAX_ANSWER_BYTES = 32 * 1024 * 1024
 POOL_SIZE = 64
 """Connections kept to one host; more are opened when needed and closed after use."""
 
+SECOND_TRY_S = (0.02, 0.1)
+"""How long a second try waits, at random, so that many do not come at once."""
 
 BaseURL = Annotated[URL, Meta(description="another host: a proxy, a region, a test server")]
 
@@ -97,21 +100,8 @@ class Listing:
         if url in self._seen:
             raise Unreadable("the next page's link was followed before")
         self._seen.add(url)
-        left = self._deadline.left()
-        if not left:
-            raise Unreachable("not all pages came in time")
         try:
-            with (
-                session().get(
-                    url,
-                    headers=dict(headers or {}),
-                    auth=auth,
-                    timeout=Timeout(total=left),  # type: ignore[arg-type] # requests takes it
-                    allow_redirects=False,
-                    stream=True,
-                    proxies=_proxies(*self._origin[:2]),
-                ) as response
-            ):
+            with self._send(url, headers, auth) as response:
                 body = _read(response)
         except requests.RequestException as error:
             raise _failure(error) from error
@@ -121,6 +111,37 @@ class Listing:
             ) from error
         _check(response.status_code, response.headers, body)
         return Answer(response.status_code, response.headers, body)
+
+    def _send(
+        self,
+        url: str,
+        headers: Mapping[str, str] | None,
+        auth: AuthBase | tuple[str, str] | None,
+    ) -> requests.Response:
+        """The answer's head.
+
+        A connection that failed or broke before it is tried once more: a kept one may have been
+        closed by the carrier just then.
+        """
+        for last in (False, True):
+            left = self._deadline.left()
+            if not left:
+                break
+            try:
+                return session().get(
+                    url,
+                    headers=dict(headers or {}),
+                    auth=auth,
+                    timeout=Timeout(total=left),  # type: ignore[arg-type] # requests takes it
+                    allow_redirects=False,
+                    stream=True,
+                    proxies=_proxies(*self._origin[:2]),
+                )
+            except requests.ConnectionError as error:
+                if last or isinstance(error, requests.Timeout | requests.exceptions.SSLError):
+                    raise
+                time.sleep(min(left, random.uniform(*SECOND_TRY_S)))  # noqa: S311 - no secret
+        raise Unreachable("not all pages came in time")
 
 
 class HTTPProvider(Provider):

@@ -2,22 +2,23 @@
 
 import fnmatch
 import re
+import threading
 import time
 from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal, Protocol
+from weakref import WeakKeyDictionary
 
 from .base import Deadline, PhoneNumber, Provider, Query
 from .directory import Directory, Grant, Rule
-from .errors import ProviderError, RateLimited, Unreachable
+from .errors import ProviderError, RateLimited, Refused, Unreachable
+from .guard import Call, Guard
+from .memory import LastKnownGood
 from .numbers import to_e164
 
 Source = Literal["live", "partial", "last-known-good"]
-
-GRACE_S = 0.1
-"""What an account gets beyond the deadline to say itself what went wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +43,17 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How asking one account went: `ok` or its error's outcome, and the time it took."""
+    """How asking one account went: `ok` or its error's outcome, and the time it took.
+
+    `age_s` is the age in seconds of the older answer that stood in, if one did.
+    """
 
     account: str
     provider: str
     outcome: str
     ms: float
     error: ProviderError | None = None
+    age_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +68,11 @@ class Result:
 
     @property
     def failure(self) -> ProviderError | None:
-        """The error to answer with, if every account failed: the most hopeful of them.
+        """The error to answer with, if every account failed and nothing stood in: the most hopeful.
 
         Where an account may be back soon, that is worth more to the caller than another's refusal.
         """
-        errors = [outcome.error for outcome in self.outcomes if outcome.error]
+        errors = [one.error for one in self.outcomes if one.error and one.age_s is None]
         if not errors or len(errors) < len(self.outcomes):
             return None
         hopeful = [error for error in errors if isinstance(error, RateLimited | Unreachable)]
@@ -84,12 +89,25 @@ class Directories(Protocol):
 
 
 class Lookup:
-    """Answers who may see what. One for each worker; threads share it."""
+    """Answers who may see what. One for each worker; its threads share it.
 
-    def __init__(self, directories: Directories, deadline_s: float, threads: int = 128) -> None:
+    `threads` is how many requests a worker answers at a time.
+    """
+
+    def __init__(
+        self,
+        directories: Directories,
+        deadline_s: float,
+        last_known_good_s: float = 0,
+        threads: int = 32,
+    ) -> None:
         self._directories = directories
         self._deadline_s = deadline_s
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="account")
+        self._memory = LastKnownGood(last_known_good_s) if last_known_good_s else None
+        self._share = max(2, threads // 4)
+        self._threads = ThreadPoolExecutor(4 * threads, thread_name_prefix="account")
+        self._guards: WeakKeyDictionary[Provider, Guard] = WeakKeyDictionary()
+        self._lock = threading.Lock()
 
     def look_up(self, portal_id: int, user_id: int, *, narrow: bool = True) -> Result:
         """The numbers that the user may see now, within the deadline whatever the carriers do.
@@ -104,59 +122,84 @@ class Lookup:
         for grant, (found, _) in zip(grants, answers, strict=True):
             _sift(found, grant, numbers, left_out)
         outcomes = [outcome for _, outcome in answers]
-        failed = any(outcome.error for outcome in outcomes)
-        return Result(
-            list(numbers.values()), "partial" if failed else "live", why, outcomes, left_out
-        )
+        source: Source = "live"
+        if any(outcome.error and outcome.age_s is None for outcome in outcomes):
+            source = "partial"
+        elif any(outcome.error for outcome in outcomes):
+            source = "last-known-good"
+        return Result(list(numbers.values()), source, why, outcomes, left_out)
 
     def _ask(self, grants: list[Grant], deadline: Deadline, narrow: bool) -> list[_Answer]:
-        """Each account's answer, in order; the accounts are asked side by side.
-
-        The one place where carriers are asked: sharing calls, breakers and last-known-good answers
-        belong here.
-        """
-        started = time.perf_counter()
-        asked: list[tuple[Provider, Query, Future[_Answer] | None]] = []
+        """Each account's answer, in order; the accounts are asked side by side."""
+        started = time.monotonic()
+        asked: list[tuple[Provider, Query, Call | _Answer]] = []
         for grant in grants:
-            query = _query(grant.rule, deadline) if narrow else Query(deadline=deadline)
             account = grant.account
-            future = None if account.instant else self._threads.submit(_answer, account, query)
-            asked.append((account, query, future))
-        # before the wait, which may use the deadline up
-        instant = {id(query): _answer(account, query) for account, query, f in asked if not f}
-        wait([future for _, _, future in asked if future], deadline.left() + GRACE_S)
+            query = _query(grant.rule, deadline) if narrow else Query(deadline=deadline)
+            asked.append((account, query, self._begin(account, query)))
         answers = []
-        for account, query, future in asked:
-            if future is None:
-                answers.append(instant[id(query)])
-            elif future.done():
-                answers.append(future.result())
-            else:  # its own deadline ends it; nobody waits for that
-                future.cancel()
-                answers.append(_late(account, started))
+        for account, query, call in asked:
+            if isinstance(call, Call):
+                answer = call.result()
+                ms = _ms(started, call.ended)
+                answers.append(self._answer(account, query, answer, ms))
+            else:
+                answers.append(call)
         return answers
 
+    def _begin(self, account: Provider, query: Query) -> "Call | _Answer":
+        """A call under way, or the answer where there is one at once."""
+        started = time.monotonic()
+        try:
+            if not account.instant:
+                return self._guard(account).call(account, query)
+            answer: list[PhoneNumber] | ProviderError = account.ask(query)
+        except ProviderError as error:
+            answer = error
+        return self._answer(account, query, answer, _ms(started))
 
-def _answer(account: Provider, query: Query) -> _Answer:
-    started = time.perf_counter()
-    error = None
-    numbers: list[PhoneNumber] = []
-    try:
-        numbers = account.ask(query)
-    except ProviderError as failure:
-        error = failure
-    return numbers, _outcome(account, started, error)
+    def _guard(self, account: Provider) -> Guard:
+        with self._lock:
+            guard = self._guards.get(account)
+            if guard is None:
+                guard = Guard(self._threads, self._deadline_s, self._share, self._settle)
+                self._guards[account] = guard
+            return guard
+
+    def _settle(
+        self, account: Provider, query: Query, answer: list[PhoneNumber] | ProviderError
+    ) -> None:
+        """Keep or forget what a call has shown, whoever waited for it."""
+        if self._memory is None:
+            return
+        if isinstance(answer, Refused):
+            self._memory.drop(account)
+        elif not isinstance(answer, ProviderError):
+            self._memory.keep(account, query, answer)
+
+    def _answer(
+        self,
+        account: Provider,
+        query: Query,
+        answer: list[PhoneNumber] | ProviderError,
+        ms: float,
+    ) -> _Answer:
+        """The answer, or if the account failed its last good one, or nothing."""
+        name, provider = account.account, account.name
+        if not isinstance(answer, ProviderError):
+            return answer, Outcome(name, provider, "ok", ms)
+        found = None
+        if self._memory and not isinstance(answer, Refused):
+            found = self._memory.find(account, query)
+        if not answer.account:
+            answer.account, answer.provider = name, provider
+        numbers, age_s = found or ([], None)
+        return numbers, Outcome(name, provider, answer.outcome, ms, answer, age_s)
 
 
-def _late(account: Provider, started: float) -> _Answer:
-    error = Unreachable("no answer in time")
-    error.account, error.provider = account.account, account.name
-    return [], _outcome(account, started, error)
-
-
-def _outcome(account: Provider, started: float, error: ProviderError | None) -> Outcome:
-    ms = round((time.perf_counter() - started) * 1000, 1)
-    return Outcome(account.account, account.name, error.outcome if error else "ok", ms, error)
+def _ms(started: float, ended: float = 0.0) -> float:
+    """Milliseconds since `started` (monotonic), or until `ended`."""
+    return max(0.0, round(((ended or time.monotonic()) - started) * 1000, 1))
 
 
 def _query(rule: Rule, deadline: Deadline) -> Query:

@@ -48,9 +48,9 @@ class Twilio(Provider):
     _longest = 1  # pages, as far as any listing of this account got
 
     def list_numbers(self, query: Query) -> Iterable[PhoneNumber]:
-        client = self._client(query)
+        client, base_url = self._client(query)
         if not self._cheaper_by_number(query):
-            for count, page in enumerate(self._pages(client, {}), start=1):
+            for count, page in enumerate(self._pages(client, base_url, {}), start=1):
                 yield from map(_read, page.incoming_phone_numbers)
                 self._longest = max(self._longest, count + bool(page.next_page_uri))
                 if page.next_page_uri and self._cheaper_by_number(query):
@@ -58,12 +58,12 @@ class Twilio(Provider):
             else:
                 return
         for number in query.numbers:
-            for page in self._pages(client, {"PhoneNumber": number}):
+            for page in self._pages(client, base_url, {"PhoneNumber": number}):
                 yield from map(_read, page.incoming_phone_numbers)
 
-    def _pages(self, client: Client, params: dict[str, object]) -> Iterator["_Page"]:
-        # The client's own `list()` would read fields that nobody needs, and fail on an odd date.
-        base_url = f"{client.api.base_url}/"
+    def _pages(self, client: Client, base_url: str, params: dict[str, object]) -> Iterator["_Page"]:
+        # The client's own `list()` would read fields that nobody needs, and fail on an odd date;
+        # `client.api` alone imports some 150 modules.
         link = f"2010-04-01/Accounts/{self.options.account_sid}/IncomingPhoneNumbers.json"
         following: dict[str, object] | None = {"PageSize": PAGE_SIZE, **params}
         while link:
@@ -76,7 +76,8 @@ class Twilio(Provider):
         """One request a number, against one a page, of which there is at least one."""
         return 0 < len(query.numbers) < max(self._longest, 2)
 
-    def _client(self, query: Query) -> Client:
+    def _client(self, query: Query) -> tuple[Client, str]:
+        """The official client with these options, and the base URL of its API."""
         options, sender = self.options, _Sender()
         client = Client(  # type: ignore[no-untyped-call] # its constructor alone
             options.api_key or options.parent_account_sid or options.account_sid,
@@ -88,9 +89,8 @@ class Twilio(Provider):
             http_client=sender,
         )
         base_url = options.base_url or client.get_hostname(self.base_url)
-        client.api.base_url = base_url.rstrip("/")
         sender.listing = Listing(base_url, query)
-        return client
+        return client, base_url.rstrip("/") + "/"
 
 
 class _Sender(HttpClient):

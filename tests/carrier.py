@@ -79,10 +79,11 @@ Answer = Callable[[Asked], Reply | Fault]
 class Carrier:
     """The server. `answer` may be exchanged at any time; `asked` holds the requests so far.
 
-    With `greeting`, that happens to a connection at once, and nothing is read.
+    With `greeting`, that happens to a connection at once, and nothing is read. A `port` of 0 is any
+    free one.
     """
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, port: int = 0) -> None:
         self.answer = answer
         self.greeting: Fault | None = None
         self.asked: list[Asked] = []
@@ -90,7 +91,7 @@ class Carrier:
         self._stop = threading.Event()
         self._sockets: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=128)
         self.port: int = self._listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._start(self._accept)

@@ -240,7 +240,11 @@ def test_a_rate_limit_is_passed_on(
     answer = assert_fails(client, *UNAVAILABLE)
     assert low <= int(answer.headers["Retry-After"]) <= high
     carrier.answer = healthy
-    assert_healthy(client)
+    if high > 5:  # the carrier said how long, so it is left alone for as long
+        again = assert_fails(client, *UNAVAILABLE)
+        assert low - 1 <= int(again.headers["Retry-After"]) <= high
+    else:
+        assert_healthy(client)
 
 
 DIRECTORY = """

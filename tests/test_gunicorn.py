@@ -152,7 +152,8 @@ class SlowCarrier:
                 )
 
 
-def test_requests_in_flight_are_answered_after_sigterm() -> None:
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_requests_in_flight_are_answered_after(stop: signal.Signals) -> None:
     with SlowCarrier(1.5) as carrier:
         settings = {
             "HUBSPOT_CLIENT_SECRET": SECRET,
@@ -167,9 +168,13 @@ def test_requests_in_flight_are_answered_after_sigterm() -> None:
             asking = threading.Thread(target=lambda: answers.append(ask(server)))
             asking.start()
             assert carrier.asked.wait(10)
-            server.process.send_signal(signal.SIGTERM)
+            server.process.send_signal(stop)
+            stopped = time.monotonic()
             asking.join()
             assert server.process.wait(timeout=20) == 0
+            assert time.monotonic() - stopped < 5  # after which Fly kills
+            with pytest.raises(requests.ConnectionError):
+                ask(server)
         assert [(answer.status_code, answer.json()) for answer in answers] == [
             (200, {"phoneNumbers": []})
         ]

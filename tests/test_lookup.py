@@ -1,9 +1,11 @@
 """The lookup: accounts side by side, one deadline, what is left out, and what a failure does."""
 
+import gc
 import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -61,21 +63,25 @@ def sleeps(seconds: float, *numbers: str) -> Callable[[Query], list[PhoneNumber]
 
 
 class Fixed:
-    """A directory that stays as it is."""
+    """A directory that stays as it is until the test changes it."""
 
     def __init__(self, directory: Directory) -> None:
-        self._directory = directory
+        self.directory = directory
 
     def current(self) -> Directory:
-        return self._directory
+        return self.directory
 
 
 def lookup_of(
-    *accounts: Provider, rule: Rule | None = None, deadline_s: float = 10, threads: int = 16
+    *accounts: Provider,
+    rule: Rule | None = None,
+    deadline_s: float = 10,
+    last_known_good_s: float = 0,
+    threads: int = 16,
 ) -> Lookup:
     portal = Portal(tuple(one.account for one in accounts), "all", {1: rule} if rule else {})
     directory = Directory({one.account: one for one in accounts}, {62515: portal})
-    return Lookup(Fixed(directory), deadline_s, threads)
+    return Lookup(Fixed(directory), deadline_s, last_known_good_s, threads)
 
 
 def look_up(*accounts: Provider, rule: Rule | None = None, deadline_s: float = 10) -> Result:
@@ -130,6 +136,13 @@ def test_a_hanging_adapter_is_late_at_the_deadline(released: threading.Event) ->
     assert late.ms >= 300
 
 
+def test_an_accounts_time_is_its_own_not_that_of_those_listed_before_it() -> None:
+    result = look_up(Obedient("slow", sleeps(0.4, EAST)), Obedient("quick", gives(WEST)))
+    slow, quick = result.outcomes
+    assert slow.ms >= 400
+    assert quick.ms < 300
+
+
 def test_an_adapter_that_yields_for_ever_ends_at_the_deadline() -> None:
     def endless(_: Query) -> Iterator[PhoneNumber]:
         for _page in range(300):
@@ -148,13 +161,11 @@ def test_the_deadline_includes_the_wait_for_a_thread(released: threading.Event) 
         released.wait(30)
         return [PhoneNumber(EAST)]
 
-    lookup = lookup_of(Obedient("hangs", hang), deadline_s=0.2, threads=1)
-    waiting = threading.Thread(target=lookup.look_up, args=(62515, 1))
-    waiting.start()
+    hanging = [Obedient(f"hangs-{count}", hang) for count in range(5)]
+    lookup = lookup_of(*hanging, deadline_s=0.2, threads=1)  # which asks four at a time
     started = time.monotonic()
     assert isinstance(lookup.look_up(62515, 1).failure, Unreachable)
     assert time.monotonic() - started < 1.2
-    waiting.join(10)
     released.set()
     assert found(lookup.look_up(62515, 1)) == [EAST]
 
@@ -396,6 +407,142 @@ def test_an_error_after_some_numbers_gives_none_of_them() -> None:
         raise Unreachable("page 2")
 
     assert found(look_up(Obedient("acme", break_off), Obedient("desk", gives(WEST)))) == [WEST]
+
+
+# The last known good
+
+
+def answers_then_fails(error: ProviderError, *numbers: PhoneNumber) -> Callable[[Query], Any]:
+    """The numbers once, and then the error for ever."""
+    left: list[list[PhoneNumber]] = [list(numbers)]
+
+    def answering(_: Query) -> list[PhoneNumber]:
+        if left:
+            return left.pop()
+        raise error
+
+    return answering
+
+
+@pytest.mark.parametrize("error", [Unreachable("x"), RateLimited("x", 9), Unreadable("x")])
+def test_the_last_known_good_answer_stands_in_for_an_account_that_fails(
+    error: ProviderError,
+) -> None:
+    lookup = lookup_of(
+        Obedient("acme", answers_then_fails(error, PhoneNumber(EAST))),
+        Obedient("desk", gives(WEST)),
+        last_known_good_s=60,
+    )
+    assert lookup.look_up(62515, 1).source == "live"
+    result = lookup.look_up(62515, 1)
+    assert (found(result), result.source, result.failure) == (
+        [EAST, WEST],
+        "last-known-good",
+        None,
+    )
+    assert [(one.outcome, one.age_s is None) for one in result.outcomes] == [
+        (error.outcome, False),
+        ("ok", True),
+    ]
+
+
+def test_what_stands_in_is_filtered_by_the_asking_users_rule() -> None:
+    account = Obedient(
+        "acme",
+        answers_then_fails(
+            Unreachable("x"), PhoneNumber(EAST, "East"), PhoneNumber(SALES, voice=False)
+        ),
+    )
+    lookup = lookup_of(account, rule=Rule(numbers=(WEST, SALES)), last_known_good_s=60)
+    assert found(lookup.look_up(62515, 2)) == [EAST]  # a user who may see everything
+    result = lookup.look_up(62515, 1)
+    assert (result.source, result.numbers) == ("last-known-good", [])
+    assert found(lookup.look_up(62515, 2)) == [EAST]
+
+
+def test_a_narrow_answer_stands_in_for_nobody_who_may_see_more() -> None:
+    account = Obedient("acme", answers_then_fails(Unreachable("x"), PhoneNumber(EAST)))
+    lookup = lookup_of(account, rule=Rule(numbers=(EAST,)), last_known_good_s=60)
+    assert lookup.look_up(62515, 1).source == "live"
+    assert isinstance(lookup.look_up(62515, 2).failure, Unreachable)
+    assert found(lookup.look_up(62515, 1)) == [EAST]
+
+
+def test_no_account_stands_in_for_another() -> None:
+    up = Obedient("up", gives(EAST))
+    down = Obedient("down", fails(Unreachable("x")))
+    directory = Directory(
+        {"up": up, "down": down}, {62515: Portal(("up",)), 62516: Portal(("down",))}
+    )
+    lookup = Lookup(Fixed(directory), 10, 60)
+    assert found(lookup.look_up(62515, 1)) == [EAST]
+    result = lookup.look_up(62516, 1)
+    assert (result.numbers, result.source) == ([], "partial")
+    assert isinstance(result.failure, Unreachable)
+
+
+def test_an_older_answer_and_a_failure_without_one_are_partial() -> None:
+    lookup = lookup_of(
+        Obedient("acme", answers_then_fails(Unreachable("x"), PhoneNumber(EAST))),
+        Obedient("never", fails(Unreachable("x"))),
+        last_known_good_s=60,
+    )
+    lookup.look_up(62515, 1)
+    result = lookup.look_up(62515, 1)
+    assert (found(result), result.source, result.failure) == ([EAST], "partial", None)
+
+
+def test_nothing_stands_in_for_longer_than_last_known_good() -> None:
+    account = Obedient("acme", answers_then_fails(Unreachable("x"), PhoneNumber(EAST)))
+    lookup = lookup_of(account, last_known_good_s=0.6)
+    lookup.look_up(62515, 1)
+    assert lookup.look_up(62515, 1).source == "last-known-good"
+    time.sleep(0.7)
+    assert isinstance(lookup.look_up(62515, 1).failure, Unreachable)
+
+
+def test_without_last_known_good_nothing_stands_in() -> None:
+    account = Obedient("acme", answers_then_fails(Unreachable("x"), PhoneNumber(EAST)))
+    lookup = lookup_of(account, last_known_good_s=0)
+    lookup.look_up(62515, 1)
+    assert isinstance(lookup.look_up(62515, 1).failure, Unreachable)
+
+
+def test_after_a_refusal_nothing_stands_in_ever_again() -> None:
+    """Access was taken away on purpose."""
+    errors = iter([Refused("answered 401"), *[Unreachable("answered 500")] * 3])
+    given = [[PhoneNumber(EAST)]]
+
+    def answering(_: Query) -> list[PhoneNumber]:
+        if given:
+            return given.pop()
+        raise next(errors)
+
+    lookup = lookup_of(Obedient("acme", answering), last_known_good_s=60)
+    assert found(lookup.look_up(62515, 1)) == [EAST]
+    for kind in (Refused, Unreachable, Unreachable, Unreachable):
+        result = lookup.look_up(62515, 1)
+        assert (type(result.failure), result.numbers) == (kind, [])
+
+
+# Accounts come and go
+
+
+def test_an_account_that_left_the_directory_is_forgotten() -> None:
+    account = Obedient("acme", gives(EAST))
+    portals = {62515: Portal(("acme",))}
+    directories = Fixed(Directory({"acme": account}, portals))
+    lookup = Lookup(directories, 10)
+    assert found(lookup.look_up(62515, 1)) == [EAST]
+    gone = weakref.ref(account)
+    account = Obedient("acme", gives(WEST))
+    directories.directory = Directory({"acme": account}, portals)
+    assert found(lookup.look_up(62515, 1)) == [WEST]
+    deadline = time.monotonic() + 5
+    while gone() and time.monotonic() < deadline:  # the thread lets go of its call
+        gc.collect()
+        time.sleep(0.01)
+    assert gone() is None
 
 
 # Nobody to ask

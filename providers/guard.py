@@ -1,0 +1,187 @@
+"""What stands between the lookups of a worker and one account.
+
+Requests that need the same account at the same moment share one call. An account that keeps failing
+is left alone for a while. One that hangs holds few threads. The breaker is our own: kept libraries
+(pybreaker, circuitbreaker) measure by the wall clock, which jumps, and know no `Retry-After`.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import contextmanager
+
+from .base import Deadline, PhoneNumber, Provider, Query
+from .errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
+
+GRACE_S = 0.1
+"""What an account gets beyond the deadline to say itself what went wrong."""
+
+FAILURES = 3
+"""So many failed calls in a row open the breaker."""
+
+FIRST_PAUSE_S = 5.0
+LONGEST_PAUSE_S = 60.0
+"""How long an open breaker leaves the account alone; doubled at each failed trial."""
+
+MOST_CALLS = 3
+"""Calls to one account under way in a worker. Two are usual (one for a few numbers, one for all);
+more are calls that hang beyond their deadline, which adapters without ours may do."""
+
+BRIEF_S = (0.5, 2.0)
+"""Callers beyond an account's share of threads wait no longer than until its call has taken three
+times as long as usual, but at least and at most so long. If it failed last time: at least."""
+
+_Scope = tuple[tuple[str, ...], tuple[str, ...], str | None]
+_EVERYTHING: _Scope = ((), (), None)
+
+_KINDS = (Refused, Unreadable, RateLimited, Unreachable, ProviderError)
+
+
+class Call:
+    """A call to an account. Any number of callers may wait for it."""
+
+    future: "Future[list[PhoneNumber] | ProviderError]"
+    ended = 0.0
+
+    def __init__(self, guard: "Guard", scope: _Scope, started: float) -> None:
+        self._guard, self.scope, self.started = guard, scope, started
+
+    def result(self) -> list[PhoneNumber] | ProviderError:
+        """What the call came to, or an error if this caller cannot wait for it.
+
+        No exception is raised: threads share it, and each would add its frames.
+        """
+        with self._guard.waiting(self) as (until, excuse):
+            try:
+                return self.future.result(max(0.0, until - time.monotonic()))
+            except FutureTimeout:
+                return Unreachable(excuse)
+
+
+class Guard:
+    """One account's calls. Threads share it.
+
+    `share` is how many callers may wait for the account to the end of the deadline. `settled` is
+    told what each call came to. The account itself is not kept, so that it can be forgotten.
+    """
+
+    def __init__(
+        self,
+        threads: Executor,
+        deadline_s: float,
+        share: int,
+        settled: Callable[[Provider, Query, list[PhoneNumber] | ProviderError], None],
+    ) -> None:
+        self._threads, self._deadline_s = threads, deadline_s
+        self._share, self._settled = share, settled
+        self._lock = threading.Lock()
+        self._under_way: dict[_Scope, Call] = {}
+        self._running: set[Call] = set()
+        self._waiting = 0
+        self._usual_s = BRIEF_S[1] / 3
+        self._failures = 0
+        self._last_failure: tuple[type[ProviderError], str] = Unreachable, ""
+        self._pause_s = FIRST_PAUSE_S
+        self._open_until = 0.0
+        self._trial: Call | None = None
+
+    def call(self, account: Provider, query: Query) -> Call:
+        """A call for this query: one under way that covers it, or a new one.
+
+        Raises:
+            ProviderError: the account is left alone for now.
+        """
+        now = time.monotonic()
+        with self._lock:
+            if now < self._open_until:
+                raise self._left_alone(self._open_until - now)
+            scope = self._scope(query, now)
+            return self._under_way.get(scope) or self._start(account, scope, now)
+
+    @contextmanager
+    def waiting(self, call: Call) -> Iterator[tuple[float, str]]:
+        """Until when (monotonic) one more caller may wait for the call, and why not longer."""
+        until, excuse = call.started + self._deadline_s + GRACE_S, "no answer in time"
+        with self._lock:
+            if self._waiting >= self._share:
+                usual_s = 0 if self._failures else 3 * self._usual_s
+                brief = call.started + min(max(usual_s, BRIEF_S[0]), BRIEF_S[1])
+                if brief < until:
+                    until, excuse = brief, "slow, and enough others wait for it"
+            self._waiting += 1
+        try:
+            yield until, excuse
+        finally:
+            with self._lock:
+                self._waiting -= 1
+
+    def _left_alone(self, left_s: float) -> ProviderError:
+        kind, reason = self._last_failure
+        error = kind(f"{reason}; left alone for {left_s:.0f} s more")
+        error.retry_after_s = left_s
+        return error
+
+    def _scope(self, query: Query, now: float) -> _Scope:
+        """What to ask for: the query's own scope, or everything where that is cheaper.
+
+        Five hundred users who want a number each cost one listing, not five hundred calls.
+        """
+        for call in list(self._under_way.values()):
+            if now > call.started + self._deadline_s:  # hangs beyond it: not waited for
+                del self._under_way[call.scope]
+        own = (query.numbers, query.names, query.owner)
+        if own in self._under_way or not self._under_way:
+            return own
+        return _EVERYTHING
+
+    def _start(self, account: Provider, scope: _Scope, now: float) -> Call:
+        if len(self._running) >= MOST_CALLS:
+            raise Unreachable("earlier calls hang")
+        call = Call(self, scope, now)
+        query = Query(*scope, deadline=Deadline(self._deadline_s))
+        try:
+            call.future = self._threads.submit(self._run, account, query, call)
+        except RuntimeError as error:  # the system gives no more threads
+            raise Unreachable("no thread to ask it with") from error
+        if self._open_until:  # nobody else calls while this one tries
+            self._open_until, self._trial = now + self._deadline_s, call
+        self._running.add(call)
+        self._under_way[scope] = call
+        return call
+
+    def _run(
+        self, account: Provider, query: Query, call: Call
+    ) -> list[PhoneNumber] | ProviderError:
+        asked = bool(query.deadline.left())  # else all threads were busy, which is not its fault
+        answer: list[PhoneNumber] | ProviderError
+        try:
+            answer = account.ask(query) if asked else Unreachable("no thread to ask it with")
+        except ProviderError as error:
+            answer = error
+        except BaseException as error:  # sys.exit() in an adapter, say
+            answer = Unreadable(f"{type(error).__name__} in the adapter")
+        with self._lock:
+            call.ended = time.monotonic()
+            self._running.discard(call)
+            if self._under_way.get(call.scope) is call:
+                del self._under_way[call.scope]
+            if asked:
+                self._judge(call, answer)
+        self._settled(account, query, answer)
+        return answer
+
+    def _judge(self, call: Call, answer: list[PhoneNumber] | ProviderError) -> None:
+        if not isinstance(answer, ProviderError):
+            self._failures, self._open_until, self._pause_s = 0, 0.0, FIRST_PAUSE_S
+            self._usual_s = max(call.ended - call.started, 0.8 * self._usual_s)
+            return
+        self._failures += 1
+        self._last_failure = next(k for k in _KINDS if isinstance(answer, k)), str(answer)
+        is_open = call.ended < self._open_until and call is not self._trial
+        if isinstance(answer, RateLimited) and answer.retry_after_s:
+            self._open_until = call.ended + answer.retry_after_s
+        elif not is_open and (call is self._trial or self._failures >= FAILURES):
+            self._open_until = call.ended + self._pause_s
+            self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
