@@ -6,13 +6,11 @@ from typing import Any
 import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
-from msgspec.structs import fields
 from tabulate import tabulate
 
-import providers
 from providers.lookup import Result
-from providers.options import describe, is_secret
 
+from . import cli_providers
 from .check import check
 from .cli_connection import channel_connection
 from .cli_webhook import webhook
@@ -27,7 +25,7 @@ user = click.option("--user-id", type=Id, required=True, help="User of that acco
 
 def register(app: Flask) -> None:
     """Attach the commands to `flask`."""
-    for command in (numbers, list_providers, webhook, channel_connection, check):
+    for command in (numbers, cli_providers.group, webhook, channel_connection, check):
         app.cli.add_command(command)
 
 
@@ -115,48 +113,3 @@ def _print_result(result: Result, explain: bool) -> None:
             f" {outcome.ms:.0f} ms",
             err=not explain,
         )
-
-
-@click.command("providers")
-@as_json
-@with_appcontext
-def list_providers(as_json: bool) -> None:
-    """Show the providers that can be used, their options, and which of these are set."""
-    environ = _service().environ
-    data: list[dict[str, Any]] = []
-    for name in providers.names():
-        try:
-            options = fields(providers.load(name).Options)
-        except Exception as error:  # a third party's package may fail in any way
-            data.append({"provider": name, "error": type(error).__name__, "options": []})
-            continue
-        prefix = providers.prefix(name)
-        described = [
-            {
-                "option": option.name,
-                "variable": prefix + option.name.upper(),
-                "required": option.required,
-                "secret": is_secret(option),
-                "set": bool(environ.get(prefix + option.name.upper())),
-                "help": describe(option),
-            }
-            for option in options
-        ]
-        data.append({"provider": name, "error": None, "options": described})
-    if as_json:
-        click.echo(json.dumps(data, indent=2))
-        return
-    for provider in data:
-        broken = f" (cannot be loaded: {provider['error']})" if provider["error"] else ""
-        click.echo(f"{provider['provider']}{broken}")
-        rows = [
-            [
-                option["option"],
-                option["variable"],
-                "required" if option["required"] else "",
-                "set" if option["set"] else "",
-                "; ".join(filter(None, ["secret" if option["secret"] else "", option["help"]])),
-            ]
-            for option in provider["options"]
-        ]
-        click.echo(tabulate(rows, tablefmt="plain").replace("\n", "\n  ").join(("  ", "\n")))

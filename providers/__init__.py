@@ -6,13 +6,18 @@ from importlib.metadata import EntryPoint, entry_points
 
 from .base import Deadline, PhoneNumber, Provider, Query
 from .errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
-from .http import HTTPProvider, Page, Request
+from .http import JSON, HTTPProvider, Page, Request, basic, bearer
+from .numbers import plus
+from .oauth import Grant, OAuthProvider
 from .options import Faults, Secret, did_you_mean
 
 __all__ = [
+    "JSON",
     "Deadline",
     "Faults",
+    "Grant",
     "HTTPProvider",
+    "OAuthProvider",
     "Page",
     "PhoneNumber",
     "Provider",
@@ -24,8 +29,11 @@ __all__ = [
     "Secret",
     "Unreachable",
     "Unreadable",
+    "basic",
+    "bearer",
     "load",
     "names",
+    "plus",
     "prefix",
 ]
 
@@ -34,14 +42,18 @@ GROUP = "helpdesk_numbers.providers"
 
 _INFRASTRUCTURE = {
     "base",
+    "contract",
     "directory",
     "errors",
+    "fake",
     "guard",
     "http",
     "lookup",
     "memory",
     "numbers",
+    "oauth",
     "options",
+    "paging",
     "testing",
 }
 BUILT_IN = tuple(

@@ -44,8 +44,9 @@ class Query:
     """What the asking user's rule wants: an adapter may use it to ask for less, never must.
 
     Empty means anything. `numbers` are in E.164, each once; `names` are shell-style patterns;
-    `owner` is an e-mail address or a user id. `deadline` is when the answer is due; an
-    `HTTPProvider` keeps it by itself.
+    `owner` is an e-mail address or a user id, and not only for asking less: it is also for finding
+    out which id an address belongs to. `deadline` is when the answer is due; an `HTTPProvider`
+    keeps it by itself.
     """
 
     __slots__ = ("deadline", "names", "numbers", "owner")
@@ -61,6 +62,14 @@ class Query:
         self.names = names
         self.owner = owner
         self.deadline = deadline or Deadline(10)
+
+    def widened(self, account: "Provider") -> "Query":
+        """What any other query of the same owner can be answered from: everything.
+
+        The owner stays only where the account's listing depends on it.
+        """
+        by_address = account.finds_users and "@" in (self.owner or "")
+        return Query(owner=self.owner if by_address else None, deadline=self.deadline)
 
 
 class Provider:
@@ -85,6 +94,11 @@ class Provider:
                 raise ValueError("country: not an ISO 3166-1 alpha-2 code in capitals, such as US")
 
     options: Options
+
+    @property
+    def finds_users(self) -> bool:
+        """Whether the listing knows owners by id alone, and so needs the query's e-mail address."""
+        return False
 
     def __init__(self, options: Options, account: str = "") -> None:
         self.options = options

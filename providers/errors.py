@@ -41,9 +41,16 @@ class RateLimited(ProviderError):
 
 
 class Refused(ProviderError):
-    """The carrier understood and said no: wrong credentials, wrong account, missing permission."""
+    """The carrier understood and said no: wrong credentials, wrong account, missing permission.
+
+    `status` is what it answered; None if the request could not even be sent.
+    """
 
     outcome = "refused"
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class Unreadable(ProviderError):

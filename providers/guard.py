@@ -34,7 +34,6 @@ BRIEF_S = (0.5, 2.0)
 times as long as usual, but at least and at most so long. If it failed last time: at least."""
 
 _Scope = tuple[tuple[str, ...], tuple[str, ...], str | None]
-_EVERYTHING: _Scope = ((), (), None)
 
 _KINDS = (Refused, Unreadable, RateLimited, Unreachable, ProviderError)
 
@@ -97,7 +96,7 @@ class Guard:
         with self._lock:
             if now < self._open_until:
                 raise self._left_alone(self._open_until - now)
-            scope = self._scope(query, now)
+            scope = self._scope(account, query, now)
             return self._under_way.get(scope) or self._start(account, scope, now)
 
     @contextmanager
@@ -123,7 +122,7 @@ class Guard:
         error.retry_after_s = left_s
         return error
 
-    def _scope(self, query: Query, now: float) -> _Scope:
+    def _scope(self, account: Provider, query: Query, now: float) -> _Scope:
         """What to ask for: the query's own scope, or everything where that is cheaper.
 
         Five hundred users who want a number each cost one listing, not five hundred calls.
@@ -131,10 +130,10 @@ class Guard:
         for call in list(self._under_way.values()):
             if now > call.started + self._deadline_s:  # hangs beyond it: not waited for
                 del self._under_way[call.scope]
-        own = (query.numbers, query.names, query.owner)
+        own = _scope_of(query)
         if own in self._under_way or not self._under_way:
             return own
-        return _EVERYTHING
+        return _scope_of(query.widened(account))
 
     def _start(self, account: Provider, scope: _Scope, now: float) -> Call:
         if len(self._running) >= MOST_CALLS:
@@ -185,3 +184,7 @@ class Guard:
         elif not is_open and (call is self._trial or self._failures >= FAILURES):
             self._open_until = call.ended + self._pause_s
             self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+
+
+def _scope_of(query: Query) -> _Scope:
+    return query.numbers, query.names, query.owner

@@ -7,11 +7,16 @@ more than constants and pure readers.
 """
 
 import io
+import math
 import os
 import random
 import re
 import time
-from collections.abc import Iterable, Mapping
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import cache, lru_cache
 from http.client import HTTPResponse
 from http.cookiejar import DefaultCookiePolicy
@@ -25,9 +30,9 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from requests.cookies import RequestsCookieJar
 from requests.utils import get_environ_proxies
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Retry, Timeout
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import InvalidHeader, LocationParseError, NameResolutionError
+from urllib3.exceptions import LocationParseError, NameResolutionError
 from urllib3.util import parse_url
 
 from .base import PhoneNumber, Provider, Query
@@ -45,20 +50,37 @@ SECOND_TRY_S = (0.02, 0.1)
 
 BaseURL = Annotated[URL, Meta(description="another host: a proxy, a region, a test server")]
 
+JSON = dict[str, Any]
+"""A JSON object whose fields may be null, missing or odd: a number's, above all."""
+
+
+def basic(user: str, password: str) -> dict[str, str]:
+    """The header of HTTP Basic, in UTF-8: https://www.rfc-editor.org/rfc/rfc7617"""
+    return {"Authorization": "Basic " + b64encode(f"{user}:{password}".encode()).decode()}
+
+
+def bearer(token: str) -> dict[str, str]:
+    """The header that carries a key or token: https://www.rfc-editor.org/rfc/rfc6750"""
+    return {"Authorization": f"Bearer {token}"}
+
 
 class Request(NamedTuple):
     """A page to ask for: a path below the provider's `base_url` (or a whole URL on the same host)
-    and query parameters."""
+    and query parameters, of which those that are None are left out."""
 
     path: str
     params: Mapping[str, object] = {}
 
 
+Next = Callable[[Request], Request | None]
+"""Makes the next page's request from this page's: see providers/paging.py."""
+
+
 class Page(NamedTuple):
-    """A page's numbers, and the request for the next one or None."""
+    """A page's numbers, and the request for the next one, how to make it, or None."""
 
     numbers: Iterable[PhoneNumber]
-    next: Request | None = None
+    next: Request | Next | None = None
 
 
 class Answer(NamedTuple):
@@ -72,10 +94,14 @@ class Answer(NamedTuple):
 class Listing:
     """One walk through the pages of one account, under one deadline, on one host."""
 
-    def __init__(self, base_url: str, query: Query) -> None:
+    def __init__(
+        self, base_url: str, query: Query, retry_after: tuple[str, ...] = ("Retry-After",)
+    ) -> None:
+        self.query = query
         self._base_url = base_url.rstrip("/") + "/"
         self._origin = _origin(self._base_url)
         self._deadline = query.deadline
+        self._retry_after = retry_after
         self._seen: set[str] = set()
 
     def get(
@@ -93,30 +119,49 @@ class Listing:
                 astray), the answer is a redirect, or it has over MAX_ANSWER_BYTES.
         """
         url = urljoin(self._base_url, url)
-        if params:
-            url += ("&" if urlsplit(url).query else "?") + urlencode(params)
+        given = {name: value for name, value in (params or {}).items() if value is not None}
+        if given:
+            url += ("&" if urlsplit(url).query else "?") + urlencode(given)
         if _origin(url) != self._origin:
             raise Unreadable("the next page's link names another host")
         if url in self._seen:
             raise Unreadable("the next page's link was followed before")
+        answer = self._send("GET", url, headers, auth)
         self._seen.add(url)
-        try:
-            with self._send(url, headers, auth) as response:
-                body = _read(response)
-        except requests.RequestException as error:
-            raise _failure(error) from error
-        except UnicodeError as error:
-            raise Refused(
-                "credentials or base_url hold characters that HTTP cannot carry"
-            ) from error
-        _check(response.status_code, response.headers, body)
-        return Answer(response.status_code, response.headers, body)
+        return answer
+
+    def post(self, url: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
+        """POST a form to a whole URL on the host; fails as `get` does."""
+        return self._send("POST", url, headers, None, form)
 
     def _send(
         self,
+        method: str,
         url: str,
         headers: Mapping[str, str] | None,
         auth: AuthBase | tuple[str, str] | None,
+        form: Mapping[str, str] | None = None,
+    ) -> Answer:
+        try:
+            with self._open(method, url, headers, auth, form) as response:
+                body = _read(response)
+        except requests.RequestException as error:
+            # a ValueError of requests shows the header or URL that it refuses
+            raise _failure(error) from (None if isinstance(error, ValueError) else error)
+        except UnicodeError:
+            raise Refused(
+                "credentials or base_url hold characters that HTTP cannot carry"
+            ) from None
+        _check(response.status_code, response.headers, body, self._retry_after)
+        return Answer(response.status_code, response.headers, body)
+
+    def _open(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None,
+        auth: AuthBase | tuple[str, str] | None,
+        form: Mapping[str, str] | None,
     ) -> requests.Response:
         """The answer's head.
 
@@ -128,8 +173,10 @@ class Listing:
             if not left:
                 break
             try:
-                return session().get(
+                return session().request(
+                    method,
                     url,
+                    data=form,
                     headers=dict(headers or {}),
                     auth=auth,
                     timeout=Timeout(total=left),  # type: ignore[arg-type] # requests takes it
@@ -154,15 +201,33 @@ class HTTPProvider(Provider):
 
     Reply: ClassVar[Any] = Any
     """The type that an answer's JSON is decoded to: a msgspec Struct that names the fields wanted,
-    or any JSON value if left out."""
+    or any JSON value if left out. Say what has to be there, and leave numbers to be `JSON`."""
+
+    UserReply: ClassVar[Any] = Any
+    """The same for the answer to `find_user`."""
+
+    no_content: ClassVar[bytes] = b""
+    """The body that a 204 stands for, at carriers that answer so when there are no numbers."""
+
+    retry_after: ClassVar[tuple[str, ...]] = ("Retry-After",)
+    """Headers that say when to come back, the first that is there. Seconds, UNIX time, HTTP dates
+    and ISO 8601 are understood."""
 
     class Options(Provider.Options, frozen=True, kw_only=True):
         base_url: BaseURL = ""
 
     options: Options
 
+    @property
+    def finds_users(self) -> bool:
+        return type(self).find_user is not HTTPProvider.find_user
+
+    def base(self) -> str:
+        """Where requests go; carriers with a host for each tenant override it."""
+        return self.options.base_url or self.base_url
+
     def headers(self) -> Mapping[str, str]:
-        """Headers for every request, authorisation above all."""
+        """Headers for every request, authorisation above all: see `basic` and `bearer`."""
         return {}
 
     def first_page(self, query: Query) -> Request:
@@ -173,28 +238,58 @@ class HTTPProvider(Provider):
         """Our words from the carrier's decoded answer."""
         raise NotImplementedError
 
+    def find_user(self, email: str) -> Request | None:
+        """The request that finds a user by e-mail address, where numbers have their owner's id
+        alone. It is sent only for a rule that names an address."""
+        return None
+
+    def read_user(self, reply: Any, email: str) -> Iterable[str]:
+        """The ids, as in `PhoneNumber.owners`, of the users with exactly that address."""
+        raise NotImplementedError
+
     def decode(self, body: bytes) -> Any:
         """An answer's bytes as `Reply`; carriers that do not speak JSON override it."""
         return decode_json(body, self.Reply)
 
+    def fetch(self, listing: Listing, request: Request) -> Answer:
+        """Send a request with this account's authorisation."""
+        return listing.get(request.path, request.params, self.headers())
+
     def list_numbers(self, query: Query) -> Iterable[PhoneNumber]:
-        listing = Listing(self.options.base_url or self.base_url, query)
+        listing = Listing(self.base(), query, self.retry_after)
+        ids = self._user_ids(listing, query.owner)
         request: Request | None = self.first_page(query)
         while request:
-            answer = listing.get(request.path, request.params, self.headers())
-            page = self.read_page(self.decode(answer.body))
-            yield from page.numbers
-            request = page.next
+            answer = self.fetch(listing, request)
+            page = self.read_page(self.decode(self._body(answer)))
+            for number in page.numbers:
+                mine = query.owner and not ids.isdisjoint(number.owners)
+                yield _also_owned(number, query.owner) if mine and query.owner else number
+            request = page.next(request) if callable(page.next) else page.next
+
+    def _user_ids(self, listing: Listing, owner: str | None) -> set[str]:
+        request = self.find_user(owner) if owner and "@" in owner else None
+        if not (request and owner):
+            return set()
+        reply = decode_json(self._body(self.fetch(listing, request)), self.UserReply)
+        return set(self.read_user(reply, owner))
+
+    def _body(self, answer: Answer) -> bytes:
+        return self.no_content if answer.status == 204 else answer.body
 
 
-def decode_json(body: bytes | str, kind: Any = Any) -> Any:
-    """JSON as `kind`.
+def _also_owned(number: PhoneNumber, owner: str) -> PhoneNumber:
+    return msgspec.structs.replace(number, owners=(*number.owners, owner))
+
+
+def decode_json(body: bytes | str, kind: Any = Any, *, strict: bool = True) -> Any:
+    """JSON as `kind`; numbers may be written as text unless `strict`.
 
     Raises:
         Unreadable: it is not JSON, or not of that shape; the message says where.
     """
     try:
-        return msgspec.json.decode(body, type=kind)
+        return msgspec.json.decode(body, type=kind, strict=strict)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         # msgspec shows types and places, never values: https://jcristharif.com/msgspec/usage.html
         text = str(error) if isinstance(error, msgspec.DecodeError) else "not JSON in UTF-8"
@@ -239,17 +334,19 @@ def _read(response: requests.Response) -> bytes:
     return bytes(body)
 
 
-def _check(status: int, headers: Mapping[str, str], body: bytes) -> None:
+def _check(
+    status: int, headers: Mapping[str, str], body: bytes, retry_after: tuple[str, ...]
+) -> None:
     """Raise what the status says, with the carrier's own error code if there is one."""
     if 200 <= status < 300:
         return
     said = f"answered {status}{_code(body)}"
     if status == 429:
-        raise RateLimited(said, _retry_after_s(headers))
+        raise RateLimited(said, _retry_after_s(headers, retry_after))
     if status >= 500 or status == 408:
         raise Unreachable(said)
     if status >= 400:
-        raise Refused(said)
+        raise Refused(said, status)
     raise Unreadable(f"{said}, which is no answer")
 
 
@@ -265,12 +362,31 @@ def _code(body: bytes) -> str:
     return f" with code {code}" if re.fullmatch(r"[A-Za-z_.-]{0,32}\d{0,6}", code) and code else ""
 
 
-def _retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, from seconds or a date: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after"""
-    try:
-        return min(3600.0, Retry().parse_retry_after(headers["Retry-After"]))
-    except (KeyError, InvalidHeader, ValueError, OverflowError):
-        return None
+def _retry_after_s(headers: Mapping[str, str], names: tuple[str, ...]) -> float | None:
+    """Seconds to wait, at most an hour, by the first of the headers that can be read."""
+    read = (_seconds(headers[name].strip()) for name in names if name in headers)
+    return next((min(3600.0, max(0.0, seconds)) for seconds in read if seconds is not None), None)
+
+
+def _seconds(text: str) -> float | None:
+    """From seconds, UNIX time or a date: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
+
+    Aircall sends a UNIX time, Zoom an ISO date where the standard has seconds.
+    """
+    for read in (_number, datetime.fromisoformat, parsedate_to_datetime):
+        with suppress(ValueError, OverflowError):
+            value = read(text)
+            if isinstance(value, float):
+                return value
+            return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp() - time.time()
+    return None
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if not 0 <= number < math.inf:
+        raise ValueError("no time to wait")
+    return number - time.time() if number > 1e9 else number
 
 
 def _failure(error: requests.RequestException) -> ProviderError:

@@ -135,7 +135,9 @@ class Lookup:
         asked: list[tuple[Provider, Query, Call | _Answer]] = []
         for grant in grants:
             account = grant.account
-            query = _query(grant.rule, deadline) if narrow else Query(deadline=deadline)
+            query = _query(grant.rule, deadline)
+            if not narrow:
+                query = query.widened(account)
             asked.append((account, query, self._begin(account, query)))
         answers = []
         for account, query, call in asked:

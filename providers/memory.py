@@ -54,7 +54,7 @@ class LastKnownGood:
         The rule is not applied.
         """
         with self._lock, self._answers.timer:
-            keys = {_key(account, query), _key(account, Query())}
+            keys = {_key(account, query), _key(account, query.widened(account))}
             found = [kept for kept in map(self._answers.get, keys) if kept]
         if not found:
             return None

@@ -76,6 +76,13 @@ def international(e164: str) -> str:
     return phonenumbers.format_number(phonenumbers.parse(e164), PhoneNumberFormat.INTERNATIONAL)
 
 
+def plus(number: object) -> str:
+    """An international number with its `+`, which Plivo, Vonage, RingCentral and others may leave
+    out; empty for null."""
+    text = "" if number is None else str(number).strip()
+    return text if text.startswith("+") or not text else f"+{text}"
+
+
 def is_country(code: str) -> bool:
     """Whether phonenumbers can read national formats of this ISO 3166-1 alpha-2 country."""
     return code in phonenumbers.SUPPORTED_REGIONS

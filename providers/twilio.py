@@ -24,16 +24,11 @@ class Twilio(Provider):
     base_url = "https://api.twilio.com"
 
     class Options(Provider.Options, frozen=True, kw_only=True):
-        account_sid: Annotated[
-            str,
-            Meta(pattern="^AC[0-9A-Za-z]+$", title="a SID that begins with AC", description="AC…"),
-        ]
+        account_sid: Annotated[str, Meta(pattern="^AC[0-9A-Za-z]+$", title="an account SID, AC…")]
         auth_token: Annotated[Secret | None, Meta(description="or api_key and api_secret")] = None
         api_key: Annotated[str | None, Meta(description="SK…, with api_secret")] = None
         api_secret: Secret | None = None
-        parent_account_sid: Annotated[
-            str | None, Meta(description="when auth_token is the parent's of a sub-account")
-        ] = None
+        parent_account_sid: Annotated[str | None, Meta(description="if auth_token is its")] = None
         region: Annotated[str | None, Meta(description="such as ie1")] = None
         edge: Annotated[str | None, Meta(description="such as dublin")] = None
         base_url: BaseURL = ""
@@ -101,18 +96,8 @@ class _Sender(HttpClient):
     def __init__(self) -> None:
         """Nothing of the original's: it keeps a logger and a timeout."""
 
-    def request(
-        self,
-        method: str,
-        uri: str,
-        params: dict[str, object] | None = None,
-        data: dict[str, object] | None = None,
-        headers: dict[str, str] | None = None,
-        auth: tuple[str, str] | None = None,
-        timeout: float | None = None,
-        allow_redirects: bool = False,
-    ) -> Response:
-        answer = self.listing.get(uri, params, headers, auth)
+    def request(self, method: str, uri: str, **sent: Any) -> Response:  # type: ignore[override]
+        answer = self.listing.get(uri, sent["params"], sent["headers"], sent["auth"])
         return Response(answer.status, answer.body.decode(), answer.headers)
 
 

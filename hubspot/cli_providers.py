@@ -1,0 +1,324 @@
+"""`flask providers`: which there are, trying one out, and the files of a new one."""
+
+import json
+import keyword
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any, NoReturn
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+from msgspec.structs import FieldInfo, fields
+from tabulate import tabulate
+
+import providers
+from providers import Deadline, PhoneNumber, Provider, ProviderError, Query
+from providers.errors import Unreachable
+from providers.numbers import to_e164
+from providers.options import describe, from_environ, is_secret
+
+ROOT = Path(providers.__file__).parent.parent
+TEMPLATE = ROOT / "examples" / "carrier-package"
+GRACE_S = 0.5
+"""What an adapter gets beyond the deadline to say itself what went wrong."""
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group("providers", invoke_without_command=True)
+@as_json
+@click.pass_context
+def group(context: click.Context, as_json: bool) -> None:
+    """Show the providers that can be used, their options, and which of these are set."""
+    if context.invoked_subcommand is None:
+        context.invoke(show, as_json=as_json)
+
+
+@with_appcontext
+def show(as_json: bool) -> None:
+    described = [_described(name, _environ()) for name in providers.names()]
+    if as_json:
+        click.echo(json.dumps(described, indent=2))
+        return
+    for provider in described:
+        broken = f" (cannot be loaded: {provider['error']})" if provider["error"] else ""
+        click.echo(f"{provider['provider']}{broken}")
+        rows = [
+            [
+                option["option"],
+                option["variable"],
+                "required" if option["required"] else "",
+                "set" if option["set"] else "",
+                "; ".join(filter(None, ["secret" if option["secret"] else "", option["help"]])),
+            ]
+            for option in provider["options"]
+        ]
+        click.echo(tabulate(rows, tablefmt="plain").replace("\n", "\n  ").join(("  ", "\n")))
+
+
+def _environ() -> Mapping[str, str]:
+    environ: Mapping[str, str] = current_app.extensions["helpdesk_numbers"].environ
+    return environ
+
+
+def _described(name: str, environ: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        options = fields(providers.load(name).Options)
+    except Exception as error:  # a third party's package may fail in any way
+        return {"provider": name, "error": type(error).__name__, "options": []}
+    described = [
+        {
+            "option": option.name,
+            "variable": (variable := _variable(name, option)),
+            "required": option.required,
+            "secret": is_secret(option),
+            "set": bool(environ.get(variable)),
+            "help": describe(option),
+        }
+        for option in options
+    ]
+    return {"provider": name, "error": None, "options": described}
+
+
+def _variable(name: str, option: FieldInfo) -> str:
+    return providers.prefix(name) + option.name.upper()
+
+
+@group.command("try")
+@click.argument("name")
+@click.option(
+    "--deadline",
+    type=click.FloatRange(0.1, 120),
+    default=10.0,
+    show_default=True,
+    help="Seconds for the whole answer.",
+)
+@as_json
+@with_appcontext
+def try_(name: str, deadline: float, as_json: bool) -> None:
+    """List the numbers of one account at the provider NAME, without a directory.
+
+    Options are read from its variables (`flask providers` names them); those that are needed and
+    not set are asked for.
+    """
+    account = _account(name)
+    try:
+        found = _ask(account, deadline)
+    except ProviderError as error:
+        _fail(name, error, as_json)
+    listed = _judged(found, account.options.country)
+    if as_json:
+        data = {"provider": name, "error": None, "numbers": listed}
+        click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+        return
+    rows = [
+        [*(one[key] for key in ("number", "extension", "name")), " ".join(one["owners"]),
+         one["reason"] or "usable"]
+        for one in listed
+    ]  # fmt: skip
+    if rows:
+        headers = ["number", "extension", "name", "owners", "usable"]
+        click.echo(tabulate(rows, headers, disable_numparse=True))
+    usable = sum(one["usable"] for one in listed)
+    click.echo(f"{len(listed)} numbers, {usable} of them usable")
+
+
+def _account(name: str) -> Provider:
+    try:
+        kind = providers.load(name)
+    except LookupError as error:
+        raise click.UsageError(str(error.args[0])) from None
+    except Exception as error:  # a third party's package may fail in any way
+        raise click.ClickException(f"{name} cannot be loaded: {type(error).__name__}") from None
+    options = _options(name, kind)
+    try:
+        return kind(options, name)
+    except Exception as error:
+        raise click.ClickException(
+            f"{name} takes no such options: {type(error).__name__}"
+        ) from None
+
+
+def _options(name: str, kind: type[Provider]) -> Provider.Options:
+    """The account's options out of the environment, and of answers for what is missing there."""
+    environ = dict(_environ())
+    while True:
+        faults: list[str] = []
+        options = from_environ(kind.Options, environ, faults, providers.prefix(name))
+        if options is not None:
+            return options
+        lacking = [
+            option
+            for option in fields(kind.Options)
+            if not environ.get(variable := _variable(name, option))
+            and any(re.match(rf"{variable}\b", fault) for fault in faults)
+        ]
+        if not lacking:
+            raise click.UsageError("\n".join(faults))
+        for option in lacking:
+            environ[_variable(name, option)] = _answer(name, option, faults)
+
+
+def _answer(name: str, option: FieldInfo, faults: list[str]) -> str:
+    meaning = describe(option)
+    try:
+        answer: str = click.prompt(
+            _variable(name, option) + (f" ({meaning})" if meaning else ""),
+            hide_input=is_secret(option),
+            err=True,
+        )
+    except click.Abort as abort:
+        if isinstance(abort.__context__, EOFError):  # nobody is there to answer
+            raise click.UsageError("\n".join(faults)) from None
+        raise
+    return answer
+
+
+def _ask(account: Provider, deadline_s: float) -> list[PhoneNumber]:
+    """The account's numbers within the deadline, even from an adapter that does not keep it."""
+    answers: SimpleQueue[list[PhoneNumber] | ProviderError] = SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put(account.ask(Query(deadline=Deadline(deadline_s))))
+        except ProviderError as error:
+            answers.put(error)
+
+    Thread(target=ask, daemon=True).start()
+    try:
+        answer = answers.get(timeout=deadline_s + GRACE_S)
+    except Empty:
+        answer = Unreachable("no answer in time")
+    if isinstance(answer, ProviderError):
+        raise answer
+    return answer
+
+
+def _judged(found: list[PhoneNumber], country: str | None) -> list[dict[str, Any]]:
+    """Each number as the help desk would have it, and what is against it."""
+    judged = []
+    for number in found:
+        text = str(number.number or "")
+        read = to_e164(text, country)
+        reason = "cannot take calls" if not number.voice else None
+        judged.append(
+            {
+                "number": read.number if read else text,
+                "extension": number.extension or (read.extension if read else None),
+                "name": str(number.name or ""),
+                "owners": [str(owner) for owner in number.owners],
+                "usable": bool(read and not reason),
+                "reason": reason if read else "not a phone number",
+            }
+        )
+    return judged
+
+
+REMEDIES = {
+    "refused": "Check the credentials, their permissions, and the account's id.",
+    "rate_limited": "Wait before the next try.",
+    "unreachable": "Check the address, or try again later.",
+    "unreadable": "The adapter expects another answer: compare it with the carrier's documents.",
+}
+
+
+def _fail(name: str, error: ProviderError, as_json: bool) -> NoReturn:
+    wait = f", try again in {error.retry_after_s:.0f} s" if error.retry_after_s else ""
+    if as_json:
+        said = {"outcome": error.outcome, "message": str(error), "retryAfter": error.retry_after_s}
+        click.echo(json.dumps({"provider": name, "error": said, "numbers": []}, indent=2))
+        raise click.exceptions.Exit(1)
+    remedy = REMEDIES.get(error.outcome, "")
+    raise click.ClickException(f"{name}: {error.outcome}: {error}{wait}. {remedy}".rstrip())
+
+
+@group.command("new")
+@click.argument("name")
+@click.option(
+    "--package",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Make a package of its own in this folder, instead of a built-in.",
+)
+def new(name: str, folder: Path | None) -> None:
+    """Write the files of a provider NAME, whose tests already pass, to be filled in.
+
+    NAME is in lower case. It becomes the module, the variables' prefix, the test and the page.
+    """
+    if not TEMPLATE.is_dir():
+        raise click.ClickException("no examples/carrier-package here: this needs a checkout")
+    kind = "".join(part.capitalize() for part in name.split("_"))
+    _check_name(name, kind)
+    if folder is not None and find_spec(name):
+        raise click.UsageError(f"{name!r} is a module of another package already")
+    files = _files(name, folder)
+    for target in files.values():
+        if target.exists():
+            raise click.UsageError(f"{_shown(target)} exists already")
+    for source, target in files.items():
+        text = (TEMPLATE / source).read_text("utf-8")
+        if folder is None:
+            text = text.partition("\n## Install\n")[0]
+            text = text.replace('/ "larkline.json"', '/ "data" / "larkline" / "numbers.json"')
+        text = text.replace("examples/carrier-package", "FOLDER")
+        text = text.replace("2026-11-22", datetime.now(UTC).date().isoformat())
+        text = text.replace("larkline", name).replace("LARKLINE", name.upper())
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("x", encoding="utf-8") as new_file:
+            new_file.write(text.replace("Larkline", kind))
+    _say_what_to_do(name, files, folder)
+
+
+def _check_name(name: str, kind: str) -> None:
+    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) or keyword.iskeyword(name):
+        raise click.UsageError(f"{name!r} is no name: a-z, 0-9 and single _, from a letter on")
+    if len(name) > 30:
+        raise click.UsageError(f"{name!r} is too long: 30 characters at most")
+    if name in providers.names():
+        raise click.UsageError(f"the provider {name!r} exists already")
+    taken = (Path(providers.__file__).parent / f"{name}.py").exists()
+    if taken or re.search(rf"\b{kind}\b", (TEMPLATE / "larkline.py").read_text("utf-8")):
+        raise click.UsageError(f"{name!r} means something else in providers/")
+
+
+def _files(name: str, folder: Path | None) -> dict[str, Path]:
+    if folder is not None:
+        own = ("larkline.json", "larkline.py", "test_larkline.py", "README.md", "pyproject.toml")
+        return {source: folder / source.replace("larkline", name) for source in own}
+    return {
+        "larkline.json": ROOT / "tests" / "data" / name / "numbers.json",
+        "larkline.py": ROOT / "providers" / f"{name}.py",
+        "test_larkline.py": ROOT / "tests" / f"test_provider_{name}.py",
+        "README.md": ROOT / "docs" / "providers" / f"{name}.md",
+    }
+
+
+def _shown(path: Path) -> str:
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
+
+
+def _say_what_to_do(name: str, files: Mapping[str, Path], folder: Path | None) -> None:
+    data, adapter, test, page = (_shown(path) for path in list(files.values())[:4])
+    steps = [
+        f"{data}: a reply from the carrier's documentation, its source, numbers made fictional",
+        f"{adapter}: source, base_url, options, authorisation, first request, next page, fields",
+        f"{test}: the same facts in the carrier's words, and what only this carrier does",
+        f"{page}: where to get credentials, options, what is usable, limits",
+    ]
+    click.echo("Written. The tests pass for the invented carrier Larkline. To fill in:")
+    for number, step in enumerate(steps, 1):
+        click.echo(f"{number}. {step}")
+    if folder is None:
+        click.echo("5. README.md: a row in the table of providers; CHANGELOG.md: a line")
+        check = f".venv/bin/pytest {test}"
+    else:
+        click.echo(f"5. {folder}/pyproject.toml: its description")
+        check = f".venv/bin/pip install -e {folder} && .venv/bin/python -m pytest {folder}"
+    click.echo(f"Check with:   {check}")
+    click.echo(f"Then with:    .venv/bin/flask providers try {name}")

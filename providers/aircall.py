@@ -1,0 +1,59 @@
+"""Aircall's numbers, API v1.
+
+https://developer.aircall.io/api-references/#list-all-numbers (read 2026-11-22)
+"""
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from .base import PhoneNumber, Query
+from .http import JSON, HTTPProvider, Page, Request, basic
+from .options import Secret
+from .paging import link
+
+PAGE_SIZE = 50  # the most it gives
+
+
+class _Meta(msgspec.Struct):
+    next_page_link: str | None
+
+
+class _Reply(msgspec.Struct):
+    numbers: list[JSON]
+    meta: _Meta
+
+
+class Aircall(HTTPProvider):
+    name = "aircall"
+    base_url = "https://api.aircall.io/v1"
+    retry_after = ("Retry-After", "X-AircallApi-Reset")
+    Reply = _Reply
+
+    class Options(HTTPProvider.Options, frozen=True, kw_only=True):
+        api_id: str
+        api_token: Secret
+
+    options: Options
+
+    def headers(self) -> Mapping[str, str]:
+        return basic(self.options.api_id, self.options.api_token)
+
+    def first_page(self, query: Query) -> Request:
+        return Request("numbers", {"per_page": PAGE_SIZE})
+
+    def read_page(self, reply: _Reply) -> Page:
+        return Page(map(_read, reply.numbers), link(reply.meta.next_page_link))
+
+
+def _read(number: JSON) -> PhoneNumber:
+    return PhoneNumber(  # no field says that a number takes no calls; opening hours are not it
+        number=number.get("e164_digits") or number.get("digits") or "",  # "+1 202-555-0143"
+        name=number.get("name") or "",
+        owners=tuple(_owners(number)),
+    )
+
+
+def _owners(number: JSON) -> Iterator[str]:
+    for user in number.get("users") or ():
+        yield from (str(user[key]) for key in ("id", "email") if user.get(key) is not None)

@@ -1,0 +1,64 @@
+"""Dialpad's company numbers, API v2.
+
+https://developers.dialpad.com/reference/numberslist and
+https://developers.dialpad.com/reference/userslist (read 2026-11-22)
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from .base import PhoneNumber, Query
+from .http import JSON, HTTPProvider, Page, Request, bearer
+from .options import Secret
+from .paging import token
+
+
+class _Reply(msgspec.Struct):
+    items: list[JSON] | None = None
+    cursor: str | None = None
+
+
+class Dialpad(HTTPProvider):
+    name = "dialpad"
+    base_url = "https://dialpad.com/api/v2"
+    no_content = b"{}"
+    Reply = UserReply = _Reply
+
+    class Options(HTTPProvider.Options, frozen=True, kw_only=True):
+        api_key: Annotated[Secret, Meta(description="a company administrator's")]
+        company_id: Annotated[
+            str | None, Meta(description="another company than the key's, where it may")
+        ] = None
+
+    options: Options
+
+    def headers(self) -> Mapping[str, str]:
+        company = {"DP-Company-ID": self.options.company_id} if self.options.company_id else {}
+        return {**bearer(self.options.api_key), **company}
+
+    def first_page(self, query: Query) -> Request:
+        return Request("numbers")  # it has no parameter for a page's size
+
+    def read_page(self, reply: _Reply) -> Page:
+        return Page(map(_read, reply.items or ()), token("cursor", reply.cursor))
+
+    def find_user(self, email: str) -> Request:
+        return Request("users", {"email": email})
+
+    def read_user(self, reply: _Reply, email: str) -> Iterable[str]:
+        for user in reply.items or ():
+            if email.casefold() in map(str.casefold, user.get("emails") or ()):
+                yield str(user["id"])
+
+
+def _read(number: JSON) -> PhoneNumber:
+    owned = number.get("target_type") == "user" and number.get("target_id") is not None
+    return PhoneNumber(  # its name would be its target's, one request each
+        number=number.get("number") or "",
+        voice=number.get("status") not in ("pending", "porting")
+        and not number.get("deleted"),  # ported out
+        owners=(str(number["target_id"]),) if owned else (),
+    )

@@ -1,0 +1,132 @@
+"""OAuth tokens: fetched once for an account, shared by its threads, renewed before they expire.
+
+Bandwidth (client credentials), RingCentral (JWT grant) and Zoom (account credentials) use it.
+RingCentral gives five tokens a minute, so none is fetched without need.
+https://www.rfc-editor.org/rfc/rfc6749#section-5.1
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from threading import Lock
+from typing import Annotated, Any, ClassVar, NamedTuple
+from urllib.parse import urljoin
+
+import msgspec
+from msgspec import Meta
+
+from .base import Deadline
+from .errors import ProviderError, RateLimited, Refused, Unreachable
+from .http import Answer, HTTPProvider, Listing, Request, bearer, decode_json
+from .options import URL
+
+MARGIN_S = 60.0
+"""How long before its end a token is replaced; a tenth of its life, if that is less."""
+
+UNSAID_S = 300.0
+"""How long a token is kept whose life the carrier does not tell."""
+
+
+class Grant(NamedTuple):
+    """What a token is asked for with: a form, and headers, `basic(id, secret)` above all."""
+
+    form: Mapping[str, str]
+    headers: Mapping[str, str] = {}
+
+
+class _Given(msgspec.Struct):
+    access_token: Annotated[str, Meta(min_length=1)]
+    expires_in: float | None = None
+
+
+class OAuthProvider(HTTPProvider):
+    """An HTTPProvider whose requests carry a token: it says where to get one, and with what."""
+
+    oauth_url: ClassVar[str]
+    """A path below `base_url`, or a whole URL where tokens come from another host."""
+
+    class Options(HTTPProvider.Options, frozen=True, kw_only=True):
+        oauth_url: Annotated[URL, Meta(description="another token endpoint")] = ""
+
+    options: Options
+
+    def __init__(self, options: Any, account: str = "") -> None:
+        super().__init__(options, account)
+        self._lock = Lock()
+        self._token = ""
+        self._until = 0.0
+        self._failure: tuple[float, ProviderError] | None = None
+
+    def grant(self) -> Grant | None:
+        """What to ask for a token with; None if this account needs none, but uses `headers`."""
+        raise NotImplementedError
+
+    def fetch(self, listing: Listing, request: Request) -> Answer:
+        grant = self.grant()
+        if grant is None:
+            return super().fetch(listing, request)
+        token, kept = self._current(grant, listing)
+        try:
+            return self._fetch(listing, request, token)
+        except Refused as error:
+            if error.status != 401:
+                raise
+            self._forget(token)
+            if not kept:
+                raise
+        # the kept token was revoked, or the carrier forgot it
+        token, _ = self._current(grant, listing)
+        try:
+            return self._fetch(listing, request, token)
+        except Refused as error:
+            if error.status == 401:
+                self._forget(token)
+            raise
+
+    def _fetch(self, listing: Listing, request: Request, token: str) -> Answer:
+        return listing.get(request.path, request.params, {**self.headers(), **bearer(token)})
+
+    def _current(self, grant: Grant, listing: Listing) -> tuple[str, bool]:
+        """The account's token, and whether it was kept from before."""
+        came = time.monotonic()
+        with self._locked(listing.query.deadline):
+            if self._token and time.monotonic() < self._until:
+                return self._token, True
+            if self._failure and self._failure[0] >= came:  # while this thread was waiting
+                raise _again(self._failure[1])
+            try:
+                self._renew(grant, listing)
+            except (Refused, RateLimited) as error:
+                self._failure = time.monotonic(), error
+                raise
+            return self._token, False
+
+    def _renew(self, grant: Grant, listing: Listing) -> None:
+        url = self.options.oauth_url or urljoin(self.base().rstrip("/") + "/", self.oauth_url)
+        asked = time.monotonic()
+        answer = Listing(url, listing.query, self.retry_after).post(url, grant.form, grant.headers)
+        given: _Given = decode_json(answer.body, _Given, strict=False)
+        life = UNSAID_S if given.expires_in is None else given.expires_in
+        self._token = given.access_token
+        self._until = asked + life - min(MARGIN_S, life / 10)
+
+    def _forget(self, token: str) -> None:
+        with self._lock:
+            if self._token == token:
+                self._token = ""
+
+    @contextmanager
+    def _locked(self, deadline: Deadline) -> Iterator[None]:
+        if not self._lock.acquire(timeout=deadline.left()):
+            raise Unreachable("no token in time")
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+
+def _again(error: ProviderError) -> ProviderError:
+    """The same failure for another thread: an exception raised twice mixes up its tracebacks."""
+    if isinstance(error, RateLimited):
+        return RateLimited(str(error), error.retry_after_s)
+    return Refused(str(error), getattr(error, "status", None))

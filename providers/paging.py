@@ -1,0 +1,70 @@
+"""How carriers lead from one page to the next, for an adapter's `read_page`.
+
+`link` gives the next request itself. The others give a function that makes it from this page's
+request, which is what carriers go by that do not repeat it in their answer.
+"""
+
+import msgspec
+
+from .http import Next, Request
+
+
+class Following(msgspec.Struct):
+    """The part of an answer that has the next link: Plivo's `meta`, SignalWire's `links`."""
+
+    next: str | None = None
+
+
+def link(given: str | None) -> Request | None:
+    """The carrier's own next link, a path or a URL, as it came; null, empty or none at the end.
+
+    Plivo, SignalWire, Bandwidth, Aircall; Twilio through its client.
+    """
+    return Request(given) if given else None
+
+
+def token(parameter: str, given: str | None) -> Next | None:
+    """This page's request with the carrier's cursor in `parameter`; null, empty or none at the end.
+
+    Dialpad (`cursor`), Zoom (`next_page_token`).
+    """
+    if not given:
+        return None
+    return lambda request: Request(request.path, {**request.params, parameter: given})
+
+
+def count_up(parameter: str, last: int | None, *, full: bool = False) -> Next:
+    """The page after this one by its number in `parameter`, up to page `last`.
+
+    `full` says whether this page holds as many as it may: where the carrier may leave out how many
+    pages there are (`last` is None), a full one has another after it.
+
+    Telnyx (`page[number]`), RingCentral (`page`), Vonage (`index`, see `pages`).
+    """
+
+    def following(request: Request) -> Request | None:
+        number = int(str(request.params[parameter]))
+        more = full if last is None else number < last
+        return Request(request.path, {**request.params, parameter: number + 1}) if more else None
+
+    return following
+
+
+def pages(total: int, size: int) -> int:
+    """How many pages of `size` it takes for `total` numbers. Vonage."""
+    return -(-total // size)
+
+
+def offset(parameter: str, size: int, total: int) -> Next:
+    """The page that starts `size` numbers further, while that is below `total`.
+
+    None of ours: Plivo's offsets may turn out to be cursors, so its link is followed instead.
+    """
+
+    def following(request: Request) -> Request | None:
+        start = int(str(request.params.get(parameter, 0))) + size
+        return (
+            Request(request.path, {**request.params, parameter: start}) if start < total else None
+        )
+
+    return following

@@ -1,0 +1,66 @@
+"""Plivo's rented numbers, and those added from other carriers.
+
+https://www.plivo.com/docs/numbers/api/account-phone-number/list-all-my-numbers (read 2026-11-22)
+"""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from .base import PhoneNumber, Query
+from .http import JSON, HTTPProvider, Page, Request, basic
+from .numbers import plus
+from .options import Secret
+from .paging import Following, link
+
+PAGE_SIZE = 20  # the most it gives
+
+Account = Annotated[
+    str,
+    Meta(pattern=r"^(MA|SA)[A-Z0-9]{18}\Z", title="MA… or SA…, 20 characters in all"),
+]
+Subaccount = Annotated[
+    str,
+    Meta(pattern=r"^SA[A-Z0-9]{18}\Z", title="SA…, 20 characters in all"),
+    Meta(description="only this subaccount's numbers"),
+]
+
+
+class _Reply(msgspec.Struct):
+    objects: list[JSON]
+    meta: Following
+
+
+class Plivo(HTTPProvider):
+    name = "plivo"
+    base_url = "https://api.plivo.com/v1"
+    Reply = _Reply
+
+    class Options(HTTPProvider.Options, frozen=True, kw_only=True):
+        auth_id: Annotated[Account, Meta(description="the account's, or a subaccount's own")]
+        auth_token: Secret
+        subaccount: Subaccount | None = None
+
+    options: Options
+
+    def headers(self) -> Mapping[str, str]:
+        return basic(self.options.auth_id, self.options.auth_token)
+
+    def first_page(self, query: Query) -> Request:
+        # An offset, sent along with a cursor, would lead back to this page: so none is sent.
+        params = {"limit": PAGE_SIZE, "subaccount": self.options.subaccount}
+        return Request(f"Account/{self.options.auth_id}/Number/", params)
+
+    def read_page(self, reply: _Reply) -> Page:
+        return Page(map(_read, reply.objects), link(reply.meta.next))
+
+
+def _read(number: JSON) -> PhoneNumber:
+    return PhoneNumber(
+        number=plus(number.get("number")),
+        name=number.get("alias") or "",
+        voice=number.get("voice_enabled") is True
+        and number.get("active") is not False,  # the vendor's own examples leave it out at times
+    )

@@ -1,0 +1,87 @@
+"""RingCentral's company numbers, v1.0, which unlike v2 gives their labels.
+
+https://developers.ringcentral.com/api-reference/Phone-Numbers/listAccountPhoneNumbers
+https://developers.ringcentral.com/guide/authentication/jwt-flow (both read 2026-11-22)
+"""
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from .base import PhoneNumber, Query
+from .http import JSON, Page, Request, basic
+from .numbers import plus
+from .oauth import Grant, OAuthProvider
+from .options import Secret
+from .paging import count_up
+
+PAGE_SIZE = 1000  # the most it gives; it lowers more without a word
+
+NO_CALLS = ("CompanyFax", "Inventory", "Number", "Forwarded", "Conferencing", "Meetings", "ELIN")
+"""What the usage types of numbers begin with that are for faxes, in stock, hosted by another
+carrier or no lines at all."""
+
+
+class _Paging(msgspec.Struct, rename="camel"):
+    total_pages: int | None = None
+
+
+class _Reply(msgspec.Struct):
+    records: list[JSON]
+    paging: _Paging = msgspec.field(default_factory=_Paging)
+
+
+class RingCentral(OAuthProvider):
+    name = "ringcentral"
+    base_url = "https://platform.ringcentral.com"
+    oauth_url = "restapi/oauth/token"
+    Reply = UserReply = _Reply
+
+    class Options(OAuthProvider.Options, frozen=True, kw_only=True):
+        client_id: str
+        client_secret: Secret
+        jwt: Annotated[Secret, Meta(description="an administrator's: others see fewer numbers")]
+
+    options: Options
+
+    def grant(self) -> Grant:
+        form = {
+            "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
+            "assertion": self.options.jwt,
+        }
+        return Grant(form, basic(self.options.client_id, self.options.client_secret))
+
+    def first_page(self, query: Query) -> Request:
+        path = "restapi/v1.0/account/~/phone-number"
+        return Request(path, {"page": 1, "perPage": PAGE_SIZE})
+
+    def read_page(self, reply: _Reply) -> Page:
+        full = len(reply.records) >= PAGE_SIZE
+        return Page(
+            map(_read, reply.records), count_up("page", reply.paging.total_pages, full=full)
+        )
+
+    def find_user(self, email: str) -> Request:
+        return Request("restapi/v1.0/account/~/extension", {"email": email, "perPage": PAGE_SIZE})
+
+    def read_user(self, reply: _Reply, email: str) -> Iterable[str]:
+        for extension in reply.records:
+            address = (extension.get("contact") or {}).get("email") or ""
+            if address.casefold() == email.casefold():
+                yield str(extension["id"])
+
+
+def _read(number: JSON) -> PhoneNumber:
+    extension = number.get("extension") or {}
+    owner = extension.get("id")
+    return PhoneNumber(
+        number=plus(number.get("phoneNumber")),
+        name=number.get("label") or extension.get("name") or "",
+        voice=number.get("status", "Normal") == "Normal"  # the documentation's own page has none
+        and number.get("type") != "FaxOnly"
+        and number.get("paymentType") != "External"
+        and not str(number.get("usageType")).startswith(NO_CALLS),
+        owners=() if owner is None else (str(owner),),
+    )

@@ -1,0 +1,68 @@
+"""SignalWire's phone numbers, by its own REST API: the Twilio-compatible one has no names.
+
+https://developer.signalwire.com/rest/signalwire-rest/endpoints/space/list-phone-numbers
+(read 2026-11-22)
+"""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from .base import PhoneNumber, Query
+from .http import JSON, HTTPProvider, Page, Request, basic
+from .numbers import plus
+from .options import Secret
+from .paging import Following, link
+
+PAGE_SIZE = 1000  # the most it gives
+
+DOMAIN = ".signalwire.com"
+
+Space = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9-]+(\.signalwire\.com)?\Z",
+        title="a space's name, such as example or example.signalwire.com",
+    ),
+]
+
+
+class _Reply(msgspec.Struct):
+    data: list[JSON]
+    links: Following
+
+
+class SignalWire(HTTPProvider):
+    name = "signalwire"
+    Reply = _Reply
+
+    class Options(HTTPProvider.Options, frozen=True, kw_only=True):
+        space: Annotated[Space, Meta(description="`example` of example.signalwire.com")]
+        project_id: Annotated[str, Meta(description="a subproject has its own, and its own token")]
+        api_token: Annotated[Secret, Meta(description="with the scope Numbers")]
+
+    options: Options
+
+    def base(self) -> str:
+        host = self.options.space.removesuffix(DOMAIN) + DOMAIN
+        return self.options.base_url or f"https://{host}"
+
+    def headers(self) -> Mapping[str, str]:
+        return basic(self.options.project_id, self.options.api_token)
+
+    def first_page(self, query: Query) -> Request:
+        return Request("api/relay/rest/phone_numbers", {"page_size": PAGE_SIZE})
+
+    def read_page(self, reply: _Reply) -> Page:
+        return Page(map(_read, reply.data), link(reply.links.next))
+
+
+def _read(number: JSON) -> PhoneNumber:
+    return PhoneNumber(
+        number=plus(number.get("number")),
+        name=number.get("name") or "",
+        voice="voice" in (number.get("capabilities") or ())
+        and number.get("call_receive_mode") != "fax",
+    )

@@ -1,0 +1,63 @@
+"""Telnyx's phone numbers, API v2.
+
+https://developers.telnyx.com/api-reference/phone-number-configurations/list-phone-numbers
+(read 2026-11-22)
+"""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from .base import PhoneNumber, Query
+from .http import JSON, HTTPProvider, Page, Request, bearer
+from .numbers import plus
+from .options import Secret
+from .paging import count_up
+
+PAGE_SIZE = 250  # the most it gives
+
+
+class _Meta(msgspec.Struct):
+    total_pages: int
+
+
+class _Reply(msgspec.Struct):
+    data: list[JSON]
+    meta: _Meta
+
+
+class Telnyx(HTTPProvider):
+    name = "telnyx"
+    base_url = "https://api.telnyx.com/v2"
+    retry_after = ("Retry-After", "x-ratelimit-reset")
+    Reply = _Reply
+
+    class Options(HTTPProvider.Options, frozen=True, kw_only=True):
+        api_key: Annotated[Secret, Meta(description="API v2 key; a managed account has its own")]
+        tag: Annotated[str | None, Meta(description="only numbers with this tag")] = None
+
+    options: Options
+
+    def headers(self) -> Mapping[str, str]:
+        return bearer(self.options.api_key)
+
+    def first_page(self, query: Query) -> Request:
+        params = {
+            "page[number]": 1,
+            "page[size]": PAGE_SIZE,
+            "handle_messaging_profile_error": "true",  # else its messaging's faults are a 503
+            "filter[tag]": self.options.tag,
+        }
+        return Request("phone_numbers", params)
+
+    def read_page(self, reply: _Reply) -> Page:
+        return Page(map(_read, reply.data), count_up("page[number]", reply.meta.total_pages))
+
+
+def _read(number: JSON) -> PhoneNumber:
+    return PhoneNumber(  # it has no name, only tags and references
+        number=plus(number.get("phone_number")),
+        voice=number.get("status") == "active",
+    )

@@ -1,0 +1,61 @@
+"""Vonage's (formerly Nexmo's) rented numbers.
+
+https://developer.vonage.com/en/api/numbers (read 2026-11-22)
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from .base import PhoneNumber, Query
+from .http import JSON, HTTPProvider, Page, Request, basic
+from .numbers import plus
+from .options import Secret
+from .paging import count_up, pages
+
+PAGE_SIZE = 100  # the most it gives
+
+SHORTEST = 8  # digits; shorter ones are short codes, for messages
+
+
+class _Reply(msgspec.Struct):
+    count: int = 0  # it and the list are left out when there is nothing to list
+    numbers: list[JSON] | None = None
+    error_code: Literal["200"] = msgspec.field(name="error-code", default="200")
+
+
+class Vonage(HTTPProvider):
+    name = "vonage"
+    base_url = "https://rest.nexmo.com"
+    Reply = _Reply
+
+    class Options(HTTPProvider.Options, frozen=True, kw_only=True):
+        api_key: Annotated[str, Meta(description="a subaccount has its own")]
+        api_secret: Secret
+        application_id: Annotated[
+            str | None, Meta(description="only numbers linked to this application")
+        ] = None
+
+    options: Options
+
+    def headers(self) -> Mapping[str, str]:
+        return basic(self.options.api_key, self.options.api_secret)
+
+    def first_page(self, query: Query) -> Request:
+        chosen = self.options.application_id
+        params = {"index": 1, "size": PAGE_SIZE, "application_id": chosen}
+        return Request("account/numbers", params)
+
+    def read_page(self, reply: _Reply) -> Page:
+        last = pages(reply.count, PAGE_SIZE)
+        return Page(map(_read, reply.numbers or ()), count_up("index", last))
+
+
+def _read(number: JSON) -> PhoneNumber:
+    digits = plus(number.get("msisdn"))
+    return PhoneNumber(  # it has no name
+        number=digits,
+        voice="VOICE" in (number.get("features") or ()) and len(digits) > SHORTEST,
+    )

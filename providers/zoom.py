@@ -1,0 +1,75 @@
+"""Zoom Phone's numbers, API v2, with a server-to-server OAuth app.
+
+https://developers.zoom.us/docs/api/phone/#tag/phone-numbers/GET/phone/numbers
+https://developers.zoom.us/docs/internal-apps/s2s-oauth/ (both read 2026-11-22)
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from .base import PhoneNumber, Query
+from .http import JSON, Page, Request, basic
+from .numbers import plus
+from .oauth import Grant, OAuthProvider
+from .options import Secret
+from .paging import token
+
+PAGE_SIZE = 100  # the most it gives
+
+
+class _Reply(msgspec.Struct):
+    phone_numbers: list[JSON]
+    next_page_token: str | None = None
+
+
+class _UserReply(msgspec.Struct):
+    users: list[JSON]
+
+
+class Zoom(OAuthProvider):
+    name = "zoom"
+    base_url = "https://api.zoom.us/v2"
+    oauth_url = "https://zoom.us/oauth/token"
+    Reply, UserReply = _Reply, _UserReply
+
+    class Options(OAuthProvider.Options, frozen=True, kw_only=True):
+        account_id: str
+        client_id: str
+        client_secret: Secret
+
+    options: Options
+
+    def grant(self) -> Grant:
+        form = {"grant_type": "account_credentials", "account_id": self.options.account_id}
+        return Grant(form, basic(self.options.client_id, self.options.client_secret))
+
+    def first_page(self, query: Query) -> Request:
+        wanted = {"type": "all", "pending_numbers": "false", "page_size": PAGE_SIZE}
+        return Request("phone/numbers", wanted)
+
+    def read_page(self, reply: _Reply) -> Page:
+        return Page(
+            map(_read, reply.phone_numbers), token("next_page_token", reply.next_page_token)
+        )
+
+    def find_user(self, email: str) -> Request:
+        return Request("phone/users", {"keyword": email, "page_size": PAGE_SIZE})
+
+    def read_user(self, reply: _UserReply, email: str) -> Iterable[str]:
+        for user in reply.users:
+            if (user.get("email") or "").casefold() == email.casefold():
+                yield str(user["id"])
+
+
+def _read(number: JSON) -> PhoneNumber:
+    assignee = number.get("assignee") or {}
+    owned = assignee.get("type") == "user" and assignee.get("id") is not None
+    return PhoneNumber(
+        number=plus(number.get("number")),
+        name=number.get("display_name") or assignee.get("name") or "",
+        voice=number.get("status", "available") == "available"
+        and "incoming" in (number.get("capability") or ())
+        and assignee.get("type") != "emergencyNumberPool",
+        owners=(str(assignee["id"]),) if owned else (),
+    )
