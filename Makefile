@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo run test format lock interop prism
+.PHONY: demo run test format lock interop prism bench
 
 demo: .venv/run  ## the real server on a free port, signed requests of three users and a forgery
 	$(BIN)/python -m examples.demo
@@ -33,6 +33,9 @@ interop: .venv/dev  ## HubSpot's own Python and Node clients against the running
 
 prism: .venv/dev  ## the registration's commands against a mock made of HubSpot's API descriptions (needs npm)
 	$(BIN)/python -m tests.prism
+
+bench: .venv/run  ## what we claim about speed and memory: about eight minutes, see benchmarks/
+	$(BIN)/python -m benchmarks
 
 .venv/run: requirements.txt
 	$(PYTHON) -m venv .venv
