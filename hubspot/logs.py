@@ -1,9 +1,7 @@
 """Logs: one event a line on standard error, as JSON or for people."""
 
-import io
 import logging
 import logging.config
-import os
 import re
 from functools import lru_cache
 from typing import Any
@@ -64,35 +62,6 @@ def _shown(value: object) -> str:
     return text if text.isprintable() and " " not in text else repr(value)
 
 
-class Lines(logging.StreamHandler[Any]):
-    """Writes each line by one call of the system's, without a lock.
-
-    Python's own handler holds a lock meanwhile. Thirty threads that want it, and the interpreter's
-    as well, wait for each other some 40 ms a line. Lines do not mix: the system writes each in one
-    piece, to a file as to a pipe (there up to 4 KiB: pipe(7)).
-    """
-
-    def handle(self, record: logging.LogRecord) -> bool | logging.LogRecord:  # type: ignore[override]
-        kept = self.filter(record)
-        if kept:
-            self.emit(kept if isinstance(kept, logging.LogRecord) else record)
-        return kept
-
-    def emit(self, record: logging.LogRecord) -> None:
-        try:
-            line = f"{self.format(record)}{self.terminator}"
-            try:
-                to = self.stream.fileno()
-            except (AttributeError, io.UnsupportedOperation):  # a test's
-                self.stream.write(line)
-                return
-            rest = line.encode(errors="backslashreplace")
-            while rest:
-                rest = rest[os.write(to, rest) :]
-        except Exception:
-            self.handleError(record)
-
-
 def config(log_format: str, log_level: str) -> dict[str, Any]:
     """The configuration of `logging`, for the service and for gunicorn alike.
 
@@ -103,7 +72,7 @@ def config(log_format: str, log_level: str) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"json": {"()": JSONFormatter}, "text": {"()": TextFormatter}},
-        "handlers": {"out": {"()": Lines, "formatter": log_format}},
+        "handlers": {"out": {"class": "logging.StreamHandler", "formatter": log_format}},
         "root": {"level": "WARNING", "handlers": ["out"]},
         "loggers": {
             "helpdesk_numbers": {"level": log_level.upper()},
