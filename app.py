@@ -1,16 +1,13 @@
 """The service: settings, directory, lookup, routes, commands, error table. Wiring only."""
 
-import logging
 import math
 import os
 import traceback
 from collections.abc import Mapping
-from time import perf_counter
-from typing import Any
-from uuid import uuid4
+from typing import TYPE_CHECKING, Any
 
 import click
-from flask import Flask, Response, g, jsonify, request
+from flask import Flask, Response, jsonify, request
 from flask.cli import FlaskGroup
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -21,7 +18,8 @@ from hubspot.service import Service
 from hubspot.webhook import MAX_BODY_BYTES, Gate, blueprint
 from providers.errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
 
-log = logging.getLogger("helpdesk_numbers")
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 ANSWERS: dict[type[Exception], tuple[int, str, str | None]] = {
     InvalidRequest: (400, "VALIDATION_ERROR", None),
@@ -34,6 +32,9 @@ ANSWERS: dict[type[Exception], tuple[int, str, str | None]] = {
     RateLimited: (503, "PROVIDER_UNAVAILABLE", "The phone provider asks us to wait."),
 }
 """What each error is answered with: status, category and message (None: the error's own)."""
+
+QUIET = ("/healthz", "/readyz")
+"""Paths whose requests are not logged: platforms ask every few seconds."""
 
 RETRY_AFTER_S = 5
 """When to try again, where the provider does not say."""
@@ -58,10 +59,11 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # else anybody gets a 200 at the webhook
     app.url_map.merge_slashes = False  # else a doubled slash is answered with a redirect
-    if settings.trusted_proxies:
-        app.wsgi_app = ProxyFix(  # type: ignore[method-assign] # as Flask's documentation has it
-            app.wsgi_app, x_for=settings.trusted_proxies, x_proto=settings.trusted_proxies
-        )
+    wsgi: WSGIApplication = app.wsgi_app
+    if settings.trusted_proxies and not settings.public_url:
+        wsgi = ProxyFix(wsgi, settings.trusted_proxies, settings.trusted_proxies)
+    wsgi = logs.RequestLog(wsgi, QUIET)
+    app.wsgi_app = wsgi  # type: ignore[method-assign] # as Flask's documentation has it
     gate = Gate(
         settings.hubspot_client_secret,
         settings.hubspot_signature_versions,
@@ -70,7 +72,6 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     )
     app.register_blueprint(blueprint(gate, lookup))
     _add_health_checks(app, service)
-    _add_logging(app)
     _add_errors(app)
     return app
 
@@ -99,38 +100,12 @@ def _add_health_checks(app: Flask, service: Service) -> None:
         return jsonify(status="ok")
 
 
-def _add_logging(app: Flask) -> None:
-    @app.before_request
-    def start() -> None:
-        g.started = perf_counter()
-        g.correlation_id = str(uuid4())
-        g.log = {}
-
-    @app.after_request
-    def finish(response: Response) -> Response:
-        response.headers["X-Correlation-Id"] = g.correlation_id
-        response.headers["Cache-Control"] = "no-store"
-        if request.endpoint not in ("healthz", "readyz"):
-            log.info(
-                "request",
-                extra={
-                    "correlation_id": g.correlation_id,
-                    "method": request.method,
-                    "path": logs.without_numbers(request.path)[:200],
-                    "status": response.status_code,
-                    **g.log,
-                    "ms": round((perf_counter() - g.started) * 1000, 1),
-                },
-            )
-        return response
-
-
 def _add_errors(app: Flask) -> None:
     def known(error: Exception) -> Response:
         kind = next(kind for kind in type(error).__mro__ if kind in ANSWERS)
         status, category, message = ANSWERS[kind]
         if message is None and not isinstance(error, InvalidSignature):
-            g.log.setdefault("reason", str(error))
+            logs.noted(request.environ).setdefault("reason", str(error))
         answer = _error(status, category, message or str(error))
         if status == 503 and isinstance(error, ProviderError):
             wait_s = error.retry_after_s or RETRY_AFTER_S
@@ -143,7 +118,7 @@ def _add_errors(app: Flask) -> None:
     @app.errorhandler(HTTPException)
     def http(error: HTTPException) -> Response:
         status = error.code or 500
-        g.log["reason"] = error.description
+        logs.noted(request.environ)["reason"] = error.description
         answer = _error(status, error.name.upper().replace(" ", "_"), error.description or "")
         for name, value in error.get_headers(request.environ):
             if name not in ("Content-Type", "Content-Length"):
@@ -154,7 +129,7 @@ def _add_errors(app: Flask) -> None:
     def unexpected(error: Exception) -> Response:
         # Without the exception's own text, which may hold anything.
         frames = traceback.extract_tb(error.__traceback__)
-        g.log.update(
+        logs.noted(request.environ).update(
             error=type(error).__name__,
             frames=[f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-8:]],
         )
@@ -166,7 +141,7 @@ def _error(status: int, category: str, message: str) -> Response:
     body: dict[str, Any] = {
         "status": "error",
         "message": message,
-        "correlationId": g.correlation_id,
+        "correlationId": logs.noted(request.environ)["correlation_id"],
         "category": category,
     }
     answer = jsonify(body)

@@ -3,10 +3,19 @@
 import logging
 import logging.config
 import re
+from collections.abc import Container, Iterable
+from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
-from pythonjsonlogger.msgspec import MsgspecFormatter
+import msgspec
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+log = logging.getLogger("helpdesk_numbers")
 
 # A number that slipped into a log through another's words (an odd path, a library's message).
 _PHONE_NUMBER = re.compile(r"(?:\+|%2B)\d{7,15}", re.IGNORECASE)
@@ -25,21 +34,71 @@ def without_numbers(url: str) -> str:
     return url[:start] + _DIGITS.sub("…", url[start:])
 
 
-class JSONFormatter(MsgspecFormatter):
-    """`{"time": …, "level": …, "event": …}` and the event's own fields."""
+class RequestLog:
+    """WSGI: one line for each request, and the headers that every answer carries.
 
-    def __init__(self) -> None:
-        super().__init__(
-            "%(levelname)s %(message)s",
-            rename_fields={"levelname": "level", "message": "event"},
-            timestamp="time",
-        )
+    What answers the request adds to the line by `noted`. Requests for the paths in `quiet` have no
+    line.
+    """
 
-    def format(self, record: logging.LogRecord) -> str:
-        return _PHONE_NUMBER.sub("+…", super().format(record))
+    def __init__(self, app: "WSGIApplication", quiet: Container[str] = ()) -> None:
+        self._app, self._quiet = app, quiet
+
+    def __call__(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        started = perf_counter()
+        correlation_id, path = str(uuid4()), environ["PATH_INFO"]
+        fields: dict[str, Any] = {
+            "correlation_id": correlation_id,
+            "method": environ["REQUEST_METHOD"],
+            "path": without_numbers(path.encode("latin-1").decode(errors="replace"))[:200],
+            "status": None,
+        }
+        environ[_NOTED] = fields
+
+        def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
+            fields["status"] = int(status[:3])
+            headers += [("X-Correlation-Id", correlation_id), ("Cache-Control", "no-store")]
+            return start_response(status, headers, *error)
+
+        answer = self._app(environ, start)
+        if path not in self._quiet:
+            fields["ms"] = round((perf_counter() - started) * 1000, 1)
+            log.info("request", extra=fields)
+        return answer
+
+
+_NOTED = "helpdesk_numbers.noted"
+
+
+def noted(environ: "WSGIEnvironment") -> dict[str, Any]:
+    """The fields of the request's line so far, to be added to."""
+    fields: dict[str, Any] = environ[_NOTED]
+    return fields
 
 
 _OWN = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    """The event's own fields."""
+    return {name: value for name, value in vars(record).items() if name not in _OWN}
+
+
+class JSONFormatter(logging.Formatter):
+    """`{"level": …, "event": …, "time": …}` and the event's own fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "level": record.levelname,
+            "event": record.getMessage(),
+            "time": datetime.fromtimestamp(record.created, UTC),
+            **_fields(record),
+        }
+        if record.exc_info:
+            line["exc_info"] = self.formatException(record.exc_info)
+        return _PHONE_NUMBER.sub("+…", msgspec.json.encode(line, enc_hook=str).decode())
 
 
 class TextFormatter(logging.Formatter):
@@ -52,7 +111,7 @@ class TextFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's spelling
-        fields = (f"{k}={_shown(v)}" for k, v in vars(record).items() if k not in _OWN)
+        fields = (f"{name}={_shown(value)}" for name, value in _fields(record).items())
         return _PHONE_NUMBER.sub("+…", " ".join([super().formatMessage(record), *fields]))
 
 

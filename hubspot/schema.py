@@ -145,19 +145,8 @@ def _units(text: str) -> int:
 def _parse(body: bytes) -> Any:
     if not body:
         raise InvalidRequest("The body is empty; it must be a JSON object.")
-    constants: list[str] = []
-
-    def constant(text: str) -> _Constant:
-        constants.append(text)
-        return _Constant(text)
-
     try:
-        payload = json.loads(
-            body.decode("utf-8"),
-            object_pairs_hook=_object,
-            parse_int=_integer,
-            parse_constant=constant,
-        )
+        return _DECODER.decode(body.decode("utf-8"))
     except UnicodeDecodeError:
         raise InvalidRequest("The body is not UTF-8.") from None
     except RecursionError:
@@ -165,9 +154,6 @@ def _parse(body: bytes) -> Any:
     except ValueError as error:
         where = f" at character {error.pos}" if isinstance(error, json.JSONDecodeError) else ""
         raise InvalidRequest(f"The body is not JSON{where}.") from None
-    if constants:
-        raise InvalidRequest(f"The body is not JSON: it has {constants[0]}.")
-    return payload
 
 
 class _Constant(str):
@@ -179,8 +165,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     for name, value in pairs:
         if name in made:
             raise InvalidRequest(f"{_shown(name)} appears twice.")
-        if isinstance(value, _Constant):
-            raise InvalidRequest(f"{_shown(name)} is {value}, which is not JSON.")
+        if constant := _constant_in(value):
+            raise InvalidRequest(f"{_shown(name)} is {constant}, which is not JSON.")
         made[name] = value
     return made
 
@@ -188,6 +174,15 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _integer(digits: str) -> int:
     """Cut to what is out of range anyway: Python refuses to read thousands of digits."""
     return int(digits[:21])
+
+
+def _constant_in(value: object) -> _Constant | None:
+    if isinstance(value, list):
+        return next(filter(None, map(_constant_in, value)), None)
+    return value if isinstance(value, _Constant) else None
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_constant=_Constant)
 
 
 def _read_id(payload: dict[str, Any], name: str) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from flask import Blueprint, Response, g, request
+from flask import Blueprint, Response, request
 from werkzeug.exceptions import UnsupportedMediaType
 
 from providers.lookup import Lookup, Outcome
@@ -56,7 +56,7 @@ class Gate:
                 versions=self.versions,
                 thorough=False,
             )
-            g.log.update(
+            logs.noted(request.environ).update(
                 signature="invalid",
                 reason=error.reason,
                 url=logs.without_numbers(uri)[:500],
@@ -89,7 +89,7 @@ def blueprint(gate: Gate, lookup: Lookup) -> Blueprint:
 
     @routes.post(PATH)
     def phone_numbers() -> Response:
-        body, noted = request.get_data(), g.log
+        body, noted = request.get_data(), logs.noted(request.environ)
         noted["signature"] = gate.check(body)
         if request.content_type and request.mimetype != "application/json":
             raise UnsupportedMediaType("The body must be application/json.")

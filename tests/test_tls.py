@@ -1,0 +1,79 @@
+"""Carriers are believed by their certificates alone, whatever proxy stands before them."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from providers import http
+from providers.base import PhoneNumber, Query
+from providers.errors import ProviderError
+from providers.options import Secret
+from providers.telnyx import Telnyx
+from tests.carrier import Carrier, says
+from tests.https import HOST, https, make_certificate
+
+NUMBERS = {"data": [{"phone_number": "+12025550143"}], "meta": {"total_pages": 1}}
+    "data": [{"phone_number": "+12025550143", "status": "active"}],
+    "meta": {"total_pages": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_certificate(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(autouse=True)
+def environ(monkeypatch: pytest.MonkeyPatch, certificate: Path) -> Iterator[pytest.MonkeyPatch]:
+    """A carrier at HOST, reached through a proxy."""
+
+    def forget() -> None:
+        for kept in (http.session, http._proxies, http._tls):
+            kept.cache_clear()
+
+    forget()
+    with Carrier(says(NUMBERS)) as carrier, https(certificate, carrier.url) as front:
+        for name, value in front.environ.items():
+            monkeypatch.setenv(name, value)
+        yield monkeypatch
+    forget()
+
+
+def ask(host: str = HOST) -> list[PhoneNumber]:
+    options = Telnyx.Options(api_key=Secret("a-key"), base_url=f"https://{host}/v2")
+    return Telnyx(options, "acme").ask(Query())
+
+
+def test_carrier_that_we_trust_is_asked() -> None:
+    assert [number.number for number in ask()] == ["+12025550143"]
+
+
+def test_folder_of_certificates_is_taken(
+    environ: pytest.MonkeyPatch, certificate: Path, tmp_path: Path
+) -> None:
+    # by the hash of their subjects: https://docs.openssl.org/3.0/man1/openssl-rehash/
+    hashed = subprocess.check_output(
+        ["openssl", "x509", "-noout", "-subject_hash", "-in", certificate], text=True
+    )
+    (tmp_path / f"{hashed.strip()}.0").write_bytes(certificate.read_bytes())
+    environ.setenv("REQUESTS_CA_BUNDLE", str(tmp_path))
+    assert ask()
+
+
+def test_nobody_elses_certificate_is_taken(environ: pytest.MonkeyPatch) -> None:
+    environ.delenv("REQUESTS_CA_BUNDLE")
+    with pytest.raises(ProviderError, match="TLS failed"):
+        ask()
+
+
+def test_certificate_for_another_host_is_not_taken() -> None:
+    with pytest.raises(ProviderError, match="TLS failed"):
+        ask("other.example.com")
+
+
+def test_missing_file_of_certificates_is_named(environ: pytest.MonkeyPatch) -> None:
+    environ.setenv("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem")
+    with pytest.raises(ProviderError, match="REQUESTS_CA_BUNDLE, SSL_CERT_FILE: cannot read /nowhere"):
+        ask()
