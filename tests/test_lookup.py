@@ -511,7 +511,7 @@ def test_without_last_known_good_nothing_stands_in() -> None:
 
 def test_after_a_refusal_nothing_stands_in_ever_again() -> None:
     """Access was taken away on purpose."""
-    errors = iter([Refused("answered 401"), *[Unreachable("answered 500")] * 3])
+    errors = iter([Refused("answered 401", 401), *[Unreachable("answered 500")] * 3])
     given = [[PhoneNumber(EAST)]]
 
     def answering(_: Query) -> list[PhoneNumber]:
