@@ -11,7 +11,7 @@ from .numbers import to_e164
 
 class Static(Provider):
     name = "static"
-    instant = True
+    fixed = True
 
     class Options(Provider.Options, frozen=True, kw_only=True):
         numbers: Annotated[
