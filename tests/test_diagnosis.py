@@ -13,6 +13,7 @@ from werkzeug.datastructures import Headers
 
 from hubspot.diagnosis import Diagnosis, Refused, diagnose
 from hubspot.errors import InvalidSignature
+from hubspot.failed_request import read_log
 from hubspot.signature import (
     OLD_HEADER,
     OLD_VERSION_HEADER,
@@ -195,6 +196,12 @@ def test_thorough_search_comes_to_an_end(body: bytes, value: str) -> None:
     uri = f"{URL}?{'&'.join(f'{name}={value}' for name in 'abcde')}"
     started = time.process_time()
     of(HOSTILE | {TIMESTAMP_HEADER: "1790000001"}, uri, body, secrets=["x"])
+    assert time.process_time() - started < 5
+
+
+def test_long_word_in_a_log_comes_to_an_end() -> None:
+    started = time.process_time()
+    assert read_log(b" request " + b"a" * 60_000) == []
     assert time.process_time() - started < 5
 
 
