@@ -18,7 +18,8 @@ import sys
 from functools import lru_cache
 from typing import cast
 
-from tests.carrier import Asked, Reply, TwilioAPI, twilio_numbers
+from providers.fake import Asked, Reply
+from tests.carrier import TwilioAPI, twilio_numbers
 
 numbers = twilio_numbers(int(sys.argv[2]))
 

@@ -35,7 +35,7 @@ from .fake import (
     Reply,
     Shown,
     break_off,
-    drip,
+    drip_body,
     hang,
     put,
     reset,
@@ -244,7 +244,7 @@ class ProviderContract(LocalContract):
 
     def page_of(self, items: list[Any]) -> Any:
         """The body of a page with these items and no other page after it."""
-        asked = Asked("GET", self.path, Message(), {}, self.carrier.url)
+        asked = Asked(self.path, Message(), url=self.carrier.url)
         return self.body(Shown(asked, items, 0, self.paging.largest, len(items), None))
 
     def answer(self, asked: Asked) -> Reply | Fault:
@@ -374,7 +374,7 @@ class ProviderContract(LocalContract):
         if where == "a later page":
             self.listed = [self.make(index) for index in range(self.paging.largest + 1)]
         self.spoil = lambda asked: said if self.is_at(where, asked) else None
-        patience_s = PATIENCE_S if said in (hang, drip) else 10
+        patience_s = PATIENCE_S if said in (hang, drip_body) else 10
         started = time.monotonic()
         assert type(self.fails(patience_s)) is kind
         assert time.monotonic() - started < PATIENCE_S + SLACK_S
@@ -597,7 +597,7 @@ FAULTS: Mapping[str, tuple[Reply | Fault, type[ProviderError]]] = {
     "302": (Reply(b"", 302, {"Location": "https://elsewhere.example/"}), Unreadable),
     "HTML": (Reply(HTML), Unreadable),
     "hang": (hang, Unreachable),
-    "drip": (drip, Unreachable),
+    "drip": (drip_body, Unreachable),
     "reset": (reset, Unreachable),
     "break off": (break_off, Unreachable),
 }

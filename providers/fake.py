@@ -1,9 +1,12 @@
 """A carrier to test an adapter against: a small HTTP server on a free port, and the ways in which
 carriers split a list over pages.
 
-For tests alone, like providers/testing.py, which uses it.
+For tests alone, like providers/testing.py, which uses it. It speaks HTTP/1.1 over plain sockets, so
+that it can also do what a server should not: say nothing, drip, reset, break off.
 """
 
+import base64
+import binascii
 import json
 import socket
 import struct
@@ -12,8 +15,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from email.message import Message
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from http.client import parse_headers
+from typing import Any, BinaryIO
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 LONG_S = 6.0
@@ -23,13 +26,14 @@ LONG_S = 6.0
 
 @dataclass(frozen=True)
 class Asked:
-    """A request as it came. `form` is a POST's; `url` the server's own base URL."""
+    """A request as it came: its target raw, its path and parameters decoded. `url` is the server's
+    own base URL."""
 
-    method: str
     target: str
     headers: Message
-    form: Mapping[str, str]
-    url: str
+    method: str = "GET"
+    body: bytes = b""
+    url: str = ""
 
     @property
     def path(self) -> str:
@@ -38,6 +42,21 @@ class Asked:
     @property
     def params(self) -> dict[str, str]:
         return dict(parse_qsl(urlsplit(self.target).query, keep_blank_values=True))
+
+    @property
+    def form(self) -> dict[str, str]:
+        """A POST's fields."""
+        return dict(parse_qsl(self.body.decode(), keep_blank_values=True))
+
+    @property
+    def basic(self) -> tuple[str, str]:
+        """User and password, empty if there are none."""
+        kind, _, given = (self.headers["Authorization"] or "").partition(" ")
+        try:
+            user, _, password = base64.b64decode(given, validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            return "", ""
+        return (user, password) if kind == "Basic" else ("", "")
 
 
 @dataclass(frozen=True)
@@ -49,8 +68,13 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def encoded(self) -> bytes:
-        body = self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
-        headers = {"Content-Length": str(len(body)), **self.headers}
+        as_is = isinstance(self.body, bytes)
+        body = self.body if as_is else json.dumps(self.body).encode()
+        headers = {
+            "Content-Type": "text/html" if as_is else "application/json",
+            "Content-Length": str(len(body)),
+            **self.headers,
+        }
         lines = [f"HTTP/1.1 {self.status} Said", *(f"{k}: {v}" for k, v in headers.items())]
         return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
@@ -63,80 +87,84 @@ Answer = Callable[[Asked], Reply | Fault]
 
 class Carrier:
     """The server. `answer` may be exchanged at any time; `asked` holds the requests so far, and
-    `failures` what `answer` raised, which the client sees as a broken connection."""
+    `failures` what `answer` raised, which the client sees as a broken connection.
 
-    def __init__(self, answer: Answer) -> None:
+    With `greeting`, that happens to a connection at once, and nothing is read. A `port` of 0 is any
+    free one.
+    """
+
+    def __init__(self, answer: Answer, port: int = 0) -> None:
         self.answer = answer
+        self.greeting: Fault | None = None
         self.asked: list[Asked] = []
         self.failures: list[Exception] = []
-        self.stop = threading.Event()
-        self.sockets: set[socket.socket] = set()
-        self._server = _Server(self)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
+        self.connections = 0
+        self._stop = threading.Event()
+        self._sockets: set[socket.socket] = set()
+        self._threads: list[threading.Thread] = []
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=128)
+        self.port: int = self._listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._start(self._accept)
 
     def __enter__(self) -> "Carrier":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop.set()
-        self._server.shutdown()
-        self._thread.join()
-        for connection in list(self.sockets):
+        self._stop.set()
+        with suppress(OSError):  # wakes the thread in accept(), on any system
+            socket.create_connection(("127.0.0.1", self.port), 1).close()
+        self._threads[0].join(10)
+        self._listener.close()
+        for connection in list(self._sockets):
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-        self._server.server_close()
+        for thread in self._threads:
+            thread.join(10)
 
+    def _start(self, target: Callable[..., None], *args: Any) -> None:
+        thread = threading.Thread(target=target, args=args, daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = False  # so that server_close waits for them
-    request_queue_size = 128
+    def _accept(self) -> None:
+        while True:
+            connection, _ = self._listener.accept()
+            if self._stop.is_set():
+                connection.close()
+                return
+            self.connections += 1
+            self._sockets.add(connection)
+            self._start(self._serve, connection)
 
-    def __init__(self, carrier: Carrier) -> None:
-        self.carrier = carrier
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def _serve(self, connection: socket.socket) -> None:
+        with connection, connection.makefile("rb") as stream, suppress(OSError):
+            if self.greeting:
+                self.greeting(connection, self._stop)
+                return
+            while not self._stop.is_set() and self._serve_one(connection, stream):
+                pass
+        self._sockets.discard(connection)
 
-    def handle_error(self, *_: object) -> None:
-        """Clients that give up are no news."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    server: _Server
-
-    def setup(self) -> None:
-        self.server.carrier.sockets.add(self.request)
-        super().setup()
-
-    def finish(self) -> None:
-        with suppress(OSError):
-            super().finish()
-        self.server.carrier.sockets.discard(self.request)
-
-    def do_GET(self) -> None:
-        carrier = self.server.carrier
-        sent = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-        form = dict(parse_qsl(sent, keep_blank_values=True))
-        asked = Asked(self.command, self.path, self.headers, form, carrier.url)
-        carrier.asked.append(asked)
+    def _serve_one(self, connection: socket.socket, stream: BinaryIO) -> bool:
+        line = stream.readline().decode("latin-1")
+        if not line:
+            return False
+        method, target, _ = line.split(" ")
+        headers = parse_headers(stream)
+        body = stream.read(int(headers.get("Content-Length", 0)))
+        asked = Asked(target, headers, method, body, self.url)
+        self.asked.append(asked)
         try:
-            reply = carrier.answer(asked)
+            reply = self.answer(asked)
         except Exception as error:
-            carrier.failures.append(error)
+            self.failures.append(error)
             raise
         if isinstance(reply, Reply):
-            self.wfile.write(reply.encoded())
-        else:
-            self.close_connection = True
-            reply(self.connection, carrier.stop)
-
-    def do_POST(self) -> None:
-        self.do_GET()
-
-    def log_message(self, *_: object) -> None:
-        """Nothing: a test's own log is looked at."""
+            connection.sendall(reply.encoded())
+            return True
+        reply(connection, self._stop)
+        return False
 
 
 def hang(_: socket.socket, stop: threading.Event) -> None:
@@ -144,19 +172,26 @@ def hang(_: socket.socket, stop: threading.Event) -> None:
     stop.wait(LONG_S)
 
 
-def drip(connection: socket.socket, stop: threading.Event) -> None:
-    """Send a body a byte each 0.05 s: never silent for long, never done."""
-    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
-    for _ in range(int(LONG_S / 0.05)):
-        if stop.wait(0.05):
-            break
-        connection.sendall(b" ")
+def dripping(first: bytes, text: bytes) -> Fault:
+    """Send `first`, then `text` again and again, a byte each 0.05 s: never silent for long, never
+    done."""
+
+    def drip(connection: socket.socket, stop: threading.Event) -> None:
+        connection.sendall(first)
+        for index in range(int(LONG_S / 0.05)):
+            if stop.wait(0.05):
+                return
+            connection.sendall(text[index % len(text) :][:1])
+
+    return drip
+
+
+drip_body = dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b" ")
 
 
 def reset(connection: socket.socket, _: threading.Event) -> None:
     """Close with RST, as a crashed or overloaded server does."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    connection.close()
 
 
 def break_off(connection: socket.socket, _: threading.Event) -> None:

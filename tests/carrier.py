@@ -1,151 +1,22 @@
-"""A carrier to test against: a small HTTP server on a free port whose answers a test programs.
+"""What carriers answer, well and badly, for the server of providers/fake.py.
 
-It speaks HTTP/1.1 over plain sockets, so that it can also do what a server should not: say nothing,
-drip, reset, break off. `TwilioAPI` is an answer to it that follows Twilio's description.
+`TwilioAPI` follows Twilio's description.
 """
 
-import base64
-import binascii
 import gzip
 import json
 import re
 import socket
-import struct
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from email.message import Message
-from http.client import parse_headers
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from typing import Any
+from urllib.parse import urlencode
+
+from providers.fake import Answer, Asked, Fault, Reply, dripping
 
 DATA = Path(__file__).parent / "data"
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A request as it came: its target raw, and its path and parameters decoded."""
-
-    target: str
-    headers: Message
-
-    @property
-    def path(self) -> str:
-        return urlsplit(self.target).path
-
-    @property
-    def params(self) -> dict[str, str]:
-        return dict(parse_qsl(urlsplit(self.target).query, keep_blank_values=True))
-
-    @property
-    def basic(self) -> tuple[str, str]:
-        """User and password, empty if there are none."""
-        kind, _, given = (self.headers["Authorization"] or "").partition(" ")
-        try:
-            user, _, password = base64.b64decode(given, validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
-            return "", ""
-        return (user, password) if kind == "Basic" else ("", "")
-
-
-@dataclass(frozen=True)
-class Reply:
-    """An answer. A `body` other than bytes is sent as JSON."""
-
-    body: Any = b""
-    status: int = 200
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-    def encoded(self) -> bytes:
-        as_is = isinstance(self.body, bytes)
-        body = self.body if as_is else json.dumps(self.body).encode()
-        headers = {
-            "Content-Type": "text/html" if as_is else "application/json",
-            "Content-Length": str(len(body)),
-            **self.headers,
-        }
-        lines = [f"HTTP/1.1 {self.status} Said", *(f"{k}: {v}" for k, v in headers.items())]
-        return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
-
-
-Fault = Callable[[socket.socket, threading.Event], None]
-"""What to do to the connection instead of an answer, until the event says to stop."""
-
-Answer = Callable[[Asked], Reply | Fault]
-
-
-class Carrier:
-    """The server. `answer` may be exchanged at any time; `asked` holds the requests so far.
-
-    With `greeting`, that happens to a connection at once, and nothing is read. A `port` of 0 is any
-    free one.
-    """
-
-    def __init__(self, answer: Answer, port: int = 0) -> None:
-        self.answer = answer
-        self.greeting: Fault | None = None
-        self.asked: list[Asked] = []
-        self.connections = 0
-        self._stop = threading.Event()
-        self._sockets: set[socket.socket] = set()
-        self._threads: list[threading.Thread] = []
-        self._listener = socket.create_server(("127.0.0.1", port), backlog=128)
-        self.port: int = self._listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._start(self._accept)
-
-    def __enter__(self) -> "Carrier":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        with suppress(OSError):  # wakes the thread in accept()
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for connection in list(self._sockets):
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join(10)
-
-    def _start(self, target: Callable[..., None], *args: Any) -> None:
-        thread = threading.Thread(target=target, args=args, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-    def _accept(self) -> None:
-        while not self._stop.is_set():
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            self._sockets.add(connection)
-            self._start(self._serve, connection)
-
-    def _serve(self, connection: socket.socket) -> None:
-        with connection, connection.makefile("rb") as stream, suppress(OSError):
-            if self.greeting:
-                self.greeting(connection, self._stop)
-                return
-            while not self._stop.is_set() and self._serve_one(connection, stream):
-                pass
-        self._sockets.discard(connection)
-
-    def _serve_one(self, connection: socket.socket, stream: BinaryIO) -> bool:
-        line = stream.readline().decode("latin-1")
-        if not line:
-            return False
-        asked = Asked(line.split(" ")[1], parse_headers(stream))
-        self.asked.append(asked)
-        reply = self.answer(asked)
-        if isinstance(reply, Reply):
-            connection.sendall(reply.encoded())
-            return True
-        reply(connection, self._stop)
-        return False
 
 
 def says(body: Any = b"", status: int = 200, **headers: str) -> Answer:
@@ -159,37 +30,7 @@ def does(fault: Fault) -> Answer:
     return lambda _: fault
 
 
-def hang(_: socket.socket, stop: threading.Event) -> None:
-    """Say nothing."""
-    stop.wait(30)
-
-
-def drip(text: bytes, *, first: bytes = b"") -> Fault:
-    """Send `first`, then `text` again and again, a byte each 0.05 s: never silent for long."""
-
-    def dripping(connection: socket.socket, stop: threading.Event) -> None:
-        connection.sendall(first)
-        while True:
-            for byte in text:
-                if stop.wait(0.05):
-                    return
-                connection.sendall(bytes([byte]))
-
-    return dripping
-
-
-drip_headers = drip(b"X-Slow: very\r\n", first=b"HTTP/1.1 200 OK\r\n")
-drip_body = drip(b" ", first=b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
-
-
-def reset(connection: socket.socket, _: threading.Event) -> None:
-    """Close with RST, as a crashed or overloaded server does."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-
-def break_off(connection: socket.socket, _: threading.Event) -> None:
-    """Close in the middle of the body."""
-    connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"lines": [')
+drip_headers = dripping(b"HTTP/1.1 200 OK\r\n", b"X-Slow: very\r\n")
 
 
 def pour(connection: socket.socket, stop: threading.Event) -> None:

@@ -21,8 +21,9 @@ import providers.errors
 from app import create_app
 from hubspot.errors import HubSpotError
 from hubspot.webhook import MAX_BODY_BYTES, PATH
+from providers.fake import Answer, Carrier
 from settings import ConfigurationError
-from tests.carrier import Answer, Carrier, refusing, says
+from tests.carrier import refusing, says
 
 Post = Callable[..., TestResponse]
 

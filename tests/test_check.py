@@ -10,7 +10,8 @@ import pytest
 
 from hubspot import check as check_module
 from hubspot.webhook import PATH
-from tests.carrier import Answer, Carrier, Reply, TwilioAPI, hang, refusing, says, twilio_numbers
+from providers.fake import Answer, Carrier, Reply, hang
+from tests.carrier import TwilioAPI, refusing, says, twilio_numbers
 from tests.https import HOST, https, make_certificate
 from tests.hubspot_api import APP_ID, CORRELATION_ID, EXPIRED, HTML, KEY, HubSpotAPI, refusal
 from tests.hubspot_api import Reply as HubSpots

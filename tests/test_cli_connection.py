@@ -12,7 +12,8 @@ from flask.cli import FlaskGroup
 
 from app import create_app
 from hubspot.webhook import PATH
-from tests.carrier import Carrier, refusing, says
+from providers.fake import Carrier
+from tests.carrier import refusing, says
 from tests.https import HOST, PROXY, https, make_certificate
 from tests.hubspot_api import (
     APP_ID,

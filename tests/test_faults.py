@@ -17,24 +17,17 @@ from werkzeug.test import TestResponse
 from app import create_app
 from hubspot.signature import signed_headers
 from providers import http
+from providers.fake import Answer, Asked, Carrier, Reply, break_off, drip_body, hang, reset
 from tests.carrier import (
     HTML,
-    Answer,
-    Asked,
-    Carrier,
-    Reply,
     TwilioAPI,
     bomb,
-    break_off,
     can_take_calls,
     documented,
     does,
-    drip_body,
     drip_headers,
-    hang,
     pour,
     refusing,
-    reset,
     says,
     twilio_numbers,
 )

@@ -14,7 +14,8 @@ from app import create_app
 from hubspot import logs
 from hubspot.signature import OLD_HEADER, TIMESTAMP_HEADER, V3_HEADER, signed_headers
 from hubspot.webhook import PATH
-from tests.carrier import HTML, Carrier, says
+from providers.fake import Carrier
+from tests.carrier import HTML, says
 
 Post = Callable[..., TestResponse]
 

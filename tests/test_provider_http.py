@@ -17,26 +17,10 @@ import pytest
 from providers import http
 from providers.base import Deadline, PhoneNumber, Query
 from providers.errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
+from providers.fake import Answer, Asked, Carrier, Fault, Reply, break_off, drip_body, hang, reset
 from providers.http import HTTPProvider, Page, Request
 from providers.options import Secret
-from tests.carrier import (
-    HTML,
-    Answer,
-    Asked,
-    Carrier,
-    Fault,
-    Reply,
-    bomb,
-    break_off,
-    does,
-    drip_body,
-    drip_headers,
-    hang,
-    pour,
-    refusing,
-    reset,
-    says,
-)
+from tests.carrier import HTML, bomb, does, drip_headers, pour, refusing, says
 
 KEY = "key-of-larkline-0001"
 NUMBER = "12025550143"

@@ -9,19 +9,10 @@ from providers import http
 from providers.base import Deadline, PhoneNumber, Query
 from providers.directory import parse
 from providers.errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
+from providers.fake import Carrier, Reply
 from providers.options import Faults
 from providers.twilio import Twilio
-from tests.carrier import (
-    HTML,
-    Carrier,
-    Record,
-    Reply,
-    TwilioAPI,
-    can_take_calls,
-    documented,
-    says,
-    twilio_numbers,
-)
+from tests.carrier import HTML, Record, TwilioAPI, can_take_calls, documented, says, twilio_numbers
 
 SID = "AC" + "0" * 31 + "1"
 SUB = "AC" + "0" * 31 + "2"

@@ -31,20 +31,8 @@ from flask.testing import FlaskClient
 from hubspot.signature import signed_headers
 from hubspot.webhook import PATH
 from providers import guard, http
-from tests.carrier import (
-    Answer,
-    Asked,
-    Carrier,
-    Reply,
-    TwilioAPI,
-    break_off,
-    does,
-    hang,
-    refusing,
-    reset,
-    says,
-    twilio_numbers,
-)
+from providers.fake import Answer, Asked, Carrier, Reply, break_off, hang, reset
+from tests.carrier import TwilioAPI, does, refusing, says, twilio_numbers
 from tests.server import serving
 from tests.test_faults import (
     SECRET,

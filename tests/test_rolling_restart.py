@@ -17,7 +17,8 @@ import requests
 
 from hubspot.signature import signed_headers
 from hubspot.webhook import PATH
-from tests.carrier import Asked, Carrier, Reply, TwilioAPI, twilio_numbers
+from providers.fake import Asked, Carrier, Reply
+from tests.carrier import TwilioAPI, twilio_numbers
 from tests.server import ROOT, environ, free_port, procfile, serving
 from tests.test_faults import SECRET, SID, TOKEN
 from tests.test_gunicorn import kill_worker, wait_for_worker

@@ -14,7 +14,8 @@ import pytest
 
 from hubspot import settings_api
 from hubspot.settings_api import APIError, Client, NoAnswer
-from tests.carrier import Carrier, Fault, break_off, does, hang, refusing, reset, says
+from providers.fake import Carrier, Fault, break_off, hang, reset
+from tests.carrier import does, refusing, says
 from tests.hubspot_api import (
     APP_ID,
     CORRELATION_ID,
