@@ -17,6 +17,9 @@ from urllib.parse import urlencode
 from providers.fake import Answer, Asked, Fault, Reply, dripping
 
 DATA = Path(__file__).parent / "data"
+SID = "AC" + "0" * 31 + "1"
+TOKEN = "token-of-acme"
+HTML = b"<html><body>Bad gateway, call +12025550199</body></html>"
 
 
 def says(body: Any = b"", status: int = 200, **headers: str) -> Answer:
@@ -46,9 +49,6 @@ def bomb(mebibytes: int) -> Answer:
     return says(packed, Content_Encoding="gzip")
 
 
-HTML = b"<html><body>Bad gateway, call +12025550199</body></html>"
-
-
 @contextmanager
 def refusing() -> Iterator[str]:
     """The URL of a port where nobody listens."""
@@ -60,6 +60,25 @@ def refusing() -> Iterator[str]:
 def documented(name: str) -> Any:
     """The body of `tests/data/<name>.json`, as the carrier documents it."""
     return json.loads((DATA / f"{name}.json").read_text())["body"]
+
+
+def twilio_settings(url: str) -> dict[str, str]:
+    """The settings for one account, Twilio's at `url`."""
+    return {
+        "HUBSPOT_PORTAL_IDS": "62515",
+        "PROVIDER": "twilio",
+        "TWILIO_ACCOUNT_SID": SID,
+        "TWILIO_AUTH_TOKEN": TOKEN,
+        "TWILIO_BASE_URL": url,
+    }
+
+
+def twilio_account(name: str, url: str) -> str:
+    """The same in a directory."""
+    return (
+        f'[accounts.{name}]\nprovider = "twilio"\naccount_sid = "{SID}"\n'
+        f'auth_token = "{TOKEN}"\nbase_url = "{url}"\n'
+    )
 
 
 Record = dict[str, Any]

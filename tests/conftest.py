@@ -17,6 +17,9 @@ from app import create_app
 from hubspot import logs
 from hubspot.signature import Version, signed_headers
 from hubspot.webhook import PATH
+from providers import http
+from providers.fake import Carrier
+from tests.carrier import SID, TOKEN, TwilioAPI, twilio_numbers
 
 # A busy machine may take its time.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -64,6 +67,29 @@ def no_log_outlives_its_test() -> Iterator[None]:
     for handler in root.handlers[:]:
         if isinstance(handler.formatter, logs.JSONFormatter | logs.TextFormatter):
             root.removeHandler(handler)
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """To this machine itself, whatever its own settings are."""
+    http._proxies.cache_clear()
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    yield
+    http._proxies.cache_clear()
+
+
+@pytest.fixture
+def twilio() -> TwilioAPI:
+    """Twilio, with one account of twenty numbers."""
+    api = TwilioAPI()
+    api.add_account(SID, TOKEN, twilio_numbers(20))
+    return api
+
+
+@pytest.fixture
+def carrier(twilio: TwilioAPI) -> Iterator[Carrier]:
+    with Carrier(twilio) as made:
+        yield made
 
 
 @pytest.fixture

@@ -13,10 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import requests
+from msgspec.structs import fields
+
+import providers
+from settings import Settings
 
 ROOT = Path(__file__).parent.parent
-OURS = ("HUBSPOT_", "TWILIO_", "STATIC_", "GUNICORN_")
-ALSO = ("DIRECTORY", "DIRECTORY_TOML", "PROVIDER", "PUBLIC_URL", "PORT", "WEB_CONCURRENCY")
+OURS = ("GUNICORN_", *map(providers.prefix, providers.BUILT_IN))
+SETTINGS = {field.name.upper() for field in fields(Settings)}
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ def free_port() -> int:
 
 def environ(settings: Mapping[str, str]) -> dict[str, str]:
     """This process's environment without the service's own variables, and `settings`."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(OURS) and k not in ALSO}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(OURS) and k not in SETTINGS}
     kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
     return {**kept, **settings}
 

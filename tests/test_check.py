@@ -12,12 +12,11 @@ from hubspot import check as check_module
 from hubspot.webhook import PATH
 from providers.fake import Answer, Carrier, Reply, hang
 from tests.carrier import TwilioAPI, refusing, says, twilio_numbers
+from tests.commands import flask, here
 from tests.https import HOST, https, make_certificate
 from tests.hubspot_api import APP_ID, CORRELATION_ID, EXPIRED, HTML, KEY, HubSpotAPI, refusal
 from tests.hubspot_api import Reply as HubSpots
 from tests.server import Server, serving
-from tests.test_cli import flask
-from tests.test_cli_connection import here
 
 SECRET = "a-secret-of-tests"
 SID = "AC00000000000000000000000000000000"

@@ -2,11 +2,11 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
-from tests.server import ROOT, environ, free_port
+from tests.carrier import TOKEN, refusing, twilio_settings
+from tests.commands import flask, here
+from tests.server import ROOT
 
 SECRET = "a-secret-of-tests"
 DIRECTORY = """
@@ -25,29 +25,6 @@ accounts = ["desk"]
 users = "none"
 """
 SETTINGS = {"HUBSPOT_CLIENT_SECRET": SECRET, "DIRECTORY_TOML": DIRECTORY}
-TWILIO = {
-    "HUBSPOT_CLIENT_SECRET": SECRET,
-    "PROVIDER": "twilio",
-    "HUBSPOT_PORTAL_IDS": "62515",
-    "TWILIO_ACCOUNT_SID": "AC00000000000000000000000000000000",
-    "TWILIO_AUTH_TOKEN": "a-token-of-tests",
-}
-
-
-def flask(
-    settings: dict[str, str], *arguments: str, stdin: str = ""
-) -> "subprocess.CompletedProcess[str]":
-    """Run a command as a user does, in an environment that has just these settings."""
-    return subprocess.run(
-        [str(Path(sys.executable).parent / "flask"), *arguments],
-        cwd=ROOT,
-        env=environ({"FLASK_SKIP_DOTENV": "1", **settings}),
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 def test_numbers_are_shown_as_hubspot_shows_them() -> None:
@@ -59,7 +36,7 @@ def test_numbers_are_shown_as_hubspot_shows_them() -> None:
 
 
 def test_explain_says_why_each_number_is_in_or_out() -> None:
-    done = flask(SETTINGS, "numbers", "--portal-id", "62515", "--user-id", "1002", "--explain")
+    done = here(SETTINGS, "numbers", "--portal-id", "62515", "--user-id", "1002", "--explain")
     assert done.returncode == 0
     rows = {line.split()[0]: line for line in done.stdout.splitlines() if line.startswith("+")}
     assert "in: " in rows["+12025550100"]
@@ -68,7 +45,7 @@ def test_explain_says_why_each_number_is_in_or_out() -> None:
 
 
 def test_numbers_as_json_hold_hubspots_fields_and_the_reasons() -> None:
-    done = flask(
+    done = here(
         SETTINGS, "numbers", "--portal-id", "62515", "--user-id", "1002", "--explain", "--json"
     )
     data = json.loads(done.stdout)
@@ -82,26 +59,27 @@ def test_numbers_as_json_hold_hubspots_fields_and_the_reasons() -> None:
 
 def test_an_empty_list_says_why() -> None:
     for portal_id, why in (("62516", 'users = "none"'), ("1", "portal not in the directory")):
-        done = flask(SETTINGS, "numbers", "--portal-id", portal_id, "--user-id", "5")
+        done = here(SETTINGS, "numbers", "--portal-id", portal_id, "--user-id", "5")
         assert (done.returncode, why in done.stdout) == (0, True)
 
 
 def test_a_carrier_that_cannot_be_reached_fails_the_command_and_is_named() -> None:
-    settings = TWILIO | {"TWILIO_BASE_URL": f"http://127.0.0.1:{free_port()}"}
-    done = flask(settings, "numbers", "--portal-id", "62515", "--user-id", "1")
+    with refusing() as url:
+        settings = {"HUBSPOT_CLIENT_SECRET": SECRET, **twilio_settings(url)}
+        done = here(settings, "numbers", "--portal-id", "62515", "--user-id", "1")
     assert done.returncode == 1
     assert "account twilio (twilio): unreachable: the connection failed" in done.stderr
     assert "Traceback" not in done.stderr
-    assert "a-token-of-tests" not in done.stderr + done.stdout
+    assert TOKEN not in done.stderr + done.stdout
 
 
 def test_wrong_usage_exits_with_2() -> None:
-    assert flask(SETTINGS, "numbers", "--portal-id", "0", "--user-id", "1").returncode == 2
-    assert flask(SETTINGS, "numbers", "--portal-id", "1").returncode == 2
+    assert here(SETTINGS, "numbers", "--portal-id", "0", "--user-id", "1").returncode == 2
+    assert here(SETTINGS, "numbers", "--portal-id", "1").returncode == 2
 
 
 def test_a_command_that_needs_settings_lists_what_is_missing() -> None:
-    done = flask({}, "numbers", "--portal-id", "1", "--user-id", "1")
+    done = here({}, "numbers", "--portal-id", "1", "--user-id", "1")
     assert done.returncode == 1
     assert "HUBSPOT_CLIENT_SECRET: missing" in done.stderr
     assert "DIRECTORY: missing" in done.stderr
@@ -109,7 +87,7 @@ def test_a_command_that_needs_settings_lists_what_is_missing() -> None:
 
 
 def test_providers_need_no_settings_and_show_no_values() -> None:
-    done = flask({"TWILIO_AUTH_TOKEN": "a-token-of-tests"}, "providers", "--json")
+    done = here({"TWILIO_AUTH_TOKEN": "a-token-of-tests"}, "providers", "--json")
     assert done.returncode == 0
     assert "a-token-of-tests" not in done.stdout
     twilio = next(one for one in json.loads(done.stdout) if one["provider"] == "twilio")
@@ -118,7 +96,7 @@ def test_providers_need_no_settings_and_show_no_values() -> None:
     assert not options["TWILIO_ACCOUNT_SID"]["set"]
     assert options["TWILIO_AUTH_TOKEN"]["secret"]
     assert options["TWILIO_AUTH_TOKEN"]["set"]
-    table = flask({}, "providers").stdout
+    table = here({}, "providers").stdout
     assert "TWILIO_API_SECRET" in table
     assert "\nstatic\n" in table
 

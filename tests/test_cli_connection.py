@@ -1,20 +1,17 @@
 """`flask channel-connection`, against a server that answers as HubSpot does."""
 
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
-from flask.cli import FlaskGroup
 
-from app import create_app
 from hubspot.webhook import PATH
 from providers.fake import Carrier
 from tests.carrier import refusing, says
-from tests.https import HOST, PROXY, https, make_certificate
+from tests.commands import Done, flask, here
+from tests.https import HOST, https, make_certificate
 from tests.hubspot_api import (
     APP_ID,
     CORRELATION_ID,
@@ -27,7 +24,6 @@ from tests.hubspot_api import (
     rate_limited,
     refusal,
 )
-from tests.test_cli import flask
 
 BASE = f"https://{HOST}"
 URL = BASE + PATH
@@ -36,22 +32,11 @@ SELECTABLE = "Users see now: the app, selectable by everybody who has it install
 ABSENT = "Users see now: the app cannot be chosen for a channel, not even by testers."
 SNIPPET = "window.localStorage.setItem('LocalSettings:Calling:supportsChannelConnection', true)"
 
-Done = subprocess.CompletedProcess[str]
-
 
 @pytest.fixture
 def api() -> Iterator[HubSpotAPI]:
     with HubSpotAPI() as running:
         yield running
-
-
-def here(environ: dict[str, str], *arguments: str, answer: str | None = None) -> Done:
-    """`flask …` as in tests/test_cli.py, without the time that a process takes."""
-    group = FlaskGroup(create_app=lambda: create_app(environ), load_dotenv=False)
-    runner = CliRunner(env={n: v for n, v in environ.items() if n in PROXY})
-    result = runner.invoke(group, arguments, input=answer, prog_name="flask")
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return Done(arguments, result.exit_code, result.stdout, result.stderr)
 
 
 def settings(url: str, **more: str) -> dict[str, str]:
@@ -183,7 +168,7 @@ def test_update_of_nothing_is_wrong_usage(api: HubSpotAPI) -> None:
 
 
 def asked_to_delete(api: HubSpotAPI, answer: str) -> Done:
-    return here(settings(api.url), "channel-connection", "delete", answer=answer)
+    return here(settings(api.url), "channel-connection", "delete", stdin=answer)
 
 
 @pytest.mark.parametrize("answer", ["n\n", "\n", ""])
@@ -382,7 +367,7 @@ def test_key_that_hubspot_quotes_is_not_shown(api: HubSpotAPI) -> None:
 
 def test_no_network_is_told() -> None:
     with refusing() as url:
-        done = flask(settings(url), "channel-connection", "show")
+        done = here(settings(url), "channel-connection", "show")
     assert done.returncode == 1
     assert f"HubSpot cannot be reached at {url}: the connection failed" in done.stderr
     assert "Check the network" in done.stderr
@@ -405,9 +390,7 @@ def test_whole_life_of_a_registration_in_real_processes(api: HubSpotAPI) -> None
         done = flask(settings(api.url), "channel-connection", *arguments)
         assert (done.returncode, done.stderr) == (0, "")
         assert said in done.stdout
-    done = flask(
-        settings(api.url, HUBSPOT_API_BASE_URL="http://a..b"), "channel-connection", "show"
-    )
+    done = here(settings(api.url, HUBSPOT_API_BASE_URL="http://a..b"), "channel-connection", "show")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert KEY not in done.stderr

@@ -9,13 +9,15 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hubspot import cli_providers
 from providers.fake import Asked, Carrier, Reply, hang
+from tests.commands import Done, flask, here
 from tests.server import ROOT, environ
 
 KEY = "KEY-not-a-real-one"
@@ -37,24 +39,6 @@ def carrier() -> Iterator[Carrier]:
         yield carrier
 
 
-def flask(
-    *arguments: str, settings: dict[str, str] | None = None, cwd: Path = ROOT, typed: str = ""
-) -> "subprocess.CompletedProcess[str]":
-    """Run `flask providers` as a user does, without a terminal to answer questions on."""
-    known = {k: v for k, v in environ({}).items() if not k.startswith(("TELNYX_", "SLOW_"))}
-    return subprocess.run(
-        [str(Path(sys.executable).parent / "flask"), "providers", *arguments],
-        cwd=cwd,
-        env={**known, "FLASK_SKIP_DOTENV": "1", **(settings or {})},
-        input=typed,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        start_new_session=True,
-    )
-
-
 def telnyx(carrier: Carrier, **more: str) -> dict[str, str]:
     return {"TELNYX_BASE_URL": carrier.url, "TELNYX_API_KEY": KEY, **more}
 
@@ -63,7 +47,7 @@ def telnyx(carrier: Carrier, **more: str) -> dict[str, str]:
 
 
 def test_try_lists_the_numbers_and_which_are_usable(carrier: Carrier) -> None:
-    done = flask("try", "telnyx", settings=telnyx(carrier))
+    done = here(telnyx(carrier), "providers", "try", "telnyx")
     assert (done.returncode, done.stderr) == (0, "")
     rows = [re.split(r"\s{2,}", line) for line in done.stdout.splitlines()]
     assert ["+12025550143", "usable"] in rows
@@ -73,7 +57,7 @@ def test_try_lists_the_numbers_and_which_are_usable(carrier: Carrier) -> None:
 
 
 def test_try_prints_data(carrier: Carrier) -> None:
-    done = flask("try", "telnyx", "--json", settings=telnyx(carrier))
+    done = here(telnyx(carrier), "providers", "try", "telnyx", "--json")
     data = json.loads(done.stdout)
     assert (data["provider"], data["error"]) == ("telnyx", None)
     assert [(one["number"], one["usable"]) for one in data["numbers"]] == [
@@ -84,7 +68,7 @@ def test_try_prints_data(carrier: Carrier) -> None:
 @pytest.mark.parametrize("as_json", [(), ("--json",)])
 def test_a_refusal_is_told_with_what_to_do(carrier: Carrier, as_json: tuple[str, ...]) -> None:
     settings = telnyx(carrier, TELNYX_API_KEY="another-secret")
-    done = flask("try", "telnyx", *as_json, settings=settings)
+    done = here(settings, "providers", "try", "telnyx", *as_json)
     assert done.returncode == 1
     shown = done.stdout + done.stderr
     assert "answered 401" in shown
@@ -98,7 +82,7 @@ def test_a_refusal_is_told_with_what_to_do(carrier: Carrier, as_json: tuple[str,
 
 def test_a_carrier_that_asks_to_wait_is_quoted(carrier: Carrier) -> None:
     carrier.answer = lambda _: Reply({}, 429, {"Retry-After": "7"})
-    done = flask("try", "telnyx", settings=telnyx(carrier))
+    done = here(telnyx(carrier), "providers", "try", "telnyx")
     assert done.returncode == 1
     assert "rate_limited: answered 429, try again in 7 s" in done.stderr
 
@@ -106,7 +90,7 @@ def test_a_carrier_that_asks_to_wait_is_quoted(carrier: Carrier) -> None:
 def test_a_silent_carrier_is_given_up_at_the_deadline(carrier: Carrier) -> None:
     carrier.answer = lambda _: hang
     started = time.monotonic()
-    done = flask("try", "telnyx", "--deadline", "0.5", settings=telnyx(carrier))
+    done = here(telnyx(carrier), "providers", "try", "telnyx", "--deadline", "0.5")
     assert done.returncode == 1
     assert "telnyx: unreachable: no whole answer in time" in done.stderr
     assert time.monotonic() - started < 5
@@ -129,7 +113,7 @@ def test_an_adapter_that_keeps_no_deadline_is_given_up_too(tmp_path: Path) -> No
         "    def list_numbers(self, query):\n        time.sleep(60)\n"
     )
     started = time.monotonic()
-    done = flask("try", "slow", "--deadline", "0.3", settings=third_party(tmp_path, module))
+    done = flask(third_party(tmp_path, module), "providers", "try", "slow", "--deadline", "0.3")
     assert (done.returncode, "slow: unreachable: no answer in time" in done.stderr) == (1, True)
     assert time.monotonic() - started < 10
 
@@ -148,7 +132,7 @@ def test_an_adapter_that_keeps_no_deadline_is_given_up_too(tmp_path: Path) -> No
 def test_a_broken_adapter_is_told_by_its_error_s_kind(
     tmp_path: Path, module: str, said: str
 ) -> None:
-    done = flask("try", "slow", settings=third_party(tmp_path, module))
+    done = flask(third_party(tmp_path, module), "providers", "try", "slow")
     assert (done.returncode, said in done.stderr) == (1, True)
     assert "a-secret" not in done.stderr
 
@@ -166,14 +150,14 @@ def test_a_broken_adapter_is_told_by_its_error_s_kind(
 def test_wrong_usage_exits_with_2_and_says_what_is_wrong(
     arguments: list[str], settings: dict[str, str], said: str
 ) -> None:
-    done = flask("try", *arguments, settings=settings)
+    done = here(settings, "providers", "try", *arguments)
     assert (done.returncode, said in done.stderr) == (2, True), done.stderr
     assert KEY not in done.stderr
 
 
 def test_answers_may_come_through_a_pipe(carrier: Carrier) -> None:
     settings = {"TELNYX_BASE_URL": carrier.url, "TELNYX_API_KEY": ""}
-    done = flask("try", "telnyx", "--json", settings=settings, typed=f"{KEY}\n")
+    done = flask(settings, "providers", "try", "telnyx", "--json", stdin=f"{KEY}\n")
     assert len(json.loads(done.stdout)["numbers"]) == 3
 
 
@@ -181,7 +165,7 @@ def test_questions_are_not_among_the_data() -> None:
     with Carrier(lambda _: Reply({"incoming_phone_numbers": []})) as carrier:
         settings = {"TWILIO_BASE_URL": carrier.url, "TWILIO_AUTH_TOKEN": "a-token-of-tests"}
         typed = "AC00000000000000000000000000000000\n"
-        done = flask("try", "twilio", "--json", settings=settings, typed=typed)
+        done = flask(settings, "providers", "try", "twilio", "--json", stdin=typed)
     assert json.loads(done.stdout)["numbers"] == []
     assert "TWILIO_ACCOUNT_SID" in done.stderr
 
@@ -189,18 +173,17 @@ def test_questions_are_not_among_the_data() -> None:
 def test_national_numbers_are_read_by_the_account_s_country() -> None:
     numbers = '[{"number": "(202) 555-0143"}]'
     settings = {"STATIC_COUNTRY": "US", "STATIC_NUMBERS": numbers}
-    done = flask("try", "static", "--json", settings=settings)
+    done = here(settings, "providers", "try", "static", "--json")
     assert [one["number"] for one in json.loads(done.stdout)["numbers"]] == ["+12025550143"]
 
 
 def on_a_terminal(arguments: list[str], settings: dict[str, str], answers: dict[str, str]) -> str:
     """All that a terminal shows when each question (its first words) is given its answer."""
     ours, theirs = pty.openpty()
-    known = {k: v for k, v in environ({}).items() if not k.startswith("TELNYX_")}
     process = subprocess.Popen(
         [sys.executable, "-c", CONTROLLED, "providers", *arguments],
         cwd=ROOT,
-        env={**known, "FLASK_SKIP_DOTENV": "1", **settings},
+        env=environ({"FLASK_SKIP_DOTENV": "1", **settings}),
         stdin=theirs, stdout=theirs, stderr=theirs,
         start_new_session=True,
     )  # fmt: skip
@@ -272,6 +255,13 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
+@pytest.fixture
+def new(copy: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Done]:
+    """`flask providers new` in that checkout."""
+    monkeypatch.setattr(cli_providers, "ROOT", copy)
+    return lambda *arguments: here({}, "providers", "new", *arguments)
+
+
 def files_of(name: str) -> list[str]:
     return [
         f"providers/{name}.py",
@@ -281,7 +271,7 @@ def files_of(name: str) -> list[str]:
     ]
 
 
-def run(cwd: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+def run(cwd: Path, *arguments: str) -> Done:
     return subprocess.run(
         [sys.executable, "-m", *arguments],
         cwd=cwd,
@@ -295,7 +285,7 @@ def run(cwd: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
 
 @pytest.mark.parametrize("name", ["x", "thrush", "an_uncommonly_long_carrier_nam"])
 def test_a_new_provider_s_files_need_no_correction(copy: Path, name: str) -> None:
-    done = flask("new", name, cwd=copy)
+    done = flask({}, "providers", "new", name, cwd=copy)
     assert done.returncode == 0, done.stderr
     for file in files_of(name):
         assert file in done.stdout
@@ -305,12 +295,12 @@ def test_a_new_provider_s_files_need_no_correction(copy: Path, name: str) -> Non
     for check in (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]):
         checked = run(copy, *check, *python)
         assert checked.returncode == 0, checked.stdout + checked.stderr
-    listed = json.loads(flask("--json", cwd=copy).stdout)
+    listed = json.loads(flask({}, "providers", "--json", cwd=copy).stdout)
     assert name in [one["provider"] for one in listed]
 
 
 def test_a_new_provider_passes_its_contract(copy: Path) -> None:
-    assert flask("new", "redwing", cwd=copy).returncode == 0
+    assert flask({}, "providers", "new", "redwing", cwd=copy).returncode == 0
     done = run(copy, "pytest", "-q", "-p", "no:cacheprovider", "tests/test_provider_redwing.py")
     assert done.returncode == 0, done.stdout[-3000:]
     assert int(re.findall(r"(\d+) passed", done.stdout)[0]) > 40
@@ -323,29 +313,33 @@ def test_a_new_provider_passes_its_contract(copy: Path) -> None:
         *("two-words", "two__words", "_x", "1st", "../x", "a b", "a" * 31, ""),
     ],
 )
-def test_a_name_that_is_taken_or_no_name_is_refused(copy: Path, name: str) -> None:
+def test_a_name_that_is_taken_or_no_name_is_refused(
+    copy: Path, new: Callable[..., Done], name: str
+) -> None:
     before = sorted(copy.rglob("*"))
-    done = flask("new", name, cwd=copy, settings={"PYTHONDONTWRITEBYTECODE": "1"})
+    done = new(name)
     assert done.returncode == 2, done.stdout
     assert "Traceback" not in done.stderr
     assert sorted(copy.rglob("*")) == before
 
 
 @pytest.mark.parametrize("index", range(4))
-def test_nothing_is_overwritten_or_half_written(copy: Path, index: int) -> None:
+def test_nothing_is_overwritten_or_half_written(
+    copy: Path, new: Callable[..., Done], index: int
+) -> None:
     files = files_of(f"wren{index}")
     own = copy / files[index]
     own.parent.mkdir(parents=True, exist_ok=True)
     own.write_text("mine")
-    done = flask("new", f"wren{index}", cwd=copy)
+    done = new(f"wren{index}")
     assert done.returncode == 2
     assert own.read_text() == "mine"
     assert [file for file in files if (copy / file).exists()] == [files[index]]
     own.unlink()
 
 
-def test_a_package_of_one_s_own_is_written(copy: Path, tmp_path: Path) -> None:
-    done = flask("new", "thrush_voice", "--package", str(tmp_path / "thrush"), cwd=copy)
+def test_a_package_of_one_s_own_is_written(new: Callable[..., Done], tmp_path: Path) -> None:
+    done = new("thrush_voice", "--package", str(tmp_path / "thrush"))
     assert done.returncode == 0, done.stderr
     written = {path.name: path.read_text("utf-8") for path in (tmp_path / "thrush").iterdir()}
     assert set(written) == {
@@ -354,12 +348,14 @@ def test_a_package_of_one_s_own_is_written(copy: Path, tmp_path: Path) -> None:
     }  # fmt: skip
     assert 'thrush_voice = "thrush_voice:ThrushVoice"' in written["pyproject.toml"]
     assert not [name for name, text in written.items() if "larkline" in text.casefold()]
-    again = flask("new", "thrush_voice", "--package", str(tmp_path / "thrush"), cwd=copy)
+    again = new("thrush_voice", "--package", str(tmp_path / "thrush"))
     assert again.returncode == 2
 
 
-def test_a_package_does_not_take_another_module_s_name(copy: Path, tmp_path: Path) -> None:
-    done = flask("new", "requests", "--package", str(tmp_path / "thrush"), cwd=copy)
+def test_a_package_does_not_take_another_module_s_name(
+    new: Callable[..., Done], tmp_path: Path
+) -> None:
+    done = new("requests", "--package", str(tmp_path / "thrush"))
     assert done.returncode == 2
     assert not (tmp_path / "thrush").exists()
 
@@ -369,8 +365,8 @@ def names(shown: str) -> list[Any]:
 
 
 def test_the_bare_command_lists_the_providers() -> None:
-    done = flask()
+    done = here({}, "providers")
     assert done.returncode == 0
-    listed = [one["provider"] for one in json.loads(flask("--json").stdout)]
+    listed = [one["provider"] for one in json.loads(here({}, "providers", "--json").stdout)]
     assert names(done.stdout) == listed
     assert "twilio" in listed

@@ -1,29 +1,24 @@
 """`flask webhook`, run as a user runs it, against the real server and against strangers."""
 
+import itertools
 import json
-import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-import requests
 
-from app import create_app
 from hubspot.signature import TIMESTAMP_HEADER, V3_HEADER, signed_headers
 from hubspot.webhook import PATH
+from providers.fake import Carrier, Reply
+from tests.asking import ask_server
 from tests.breaks import BODY, BREAKS, NOW_MS, SECRET, URL, Break, as_file
+from tests.commands import Done, flask, here
 from tests.server import Server, free_port, serving
-from tests.test_cli import SETTINGS, flask
+from tests.test_cli import SETTINGS
 
-if TYPE_CHECKING:
-    Done = subprocess.CompletedProcess[str]
-else:
-    Done = subprocess.CompletedProcess
 WHO = ("--portal-id", "62515", "--user-id", "1001")
 
 
@@ -36,17 +31,8 @@ def server() -> Iterator[Server]:
         yield running
 
 
-def run(settings: dict[str, str], *arguments: str, stdin: str = "") -> Done:
-    """`flask`, but in this process, for it takes half a second to start one."""
-    runner = create_app(SETTINGS | settings).test_cli_runner()
-    done = runner.invoke(args=arguments, input=stdin)
-    unexpected = done.exc_info and not isinstance(done.exception, SystemExit | None)
-    stderr = done.stderr + (f"Traceback: {done.exception!r}" if unexpected else "")
-    return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, stderr)
-
-
 def send(url: str, *arguments: str, **settings: str) -> Done:
-    return run(settings, "webhook", "send", *WHO, "--url", url, *arguments)
+    return here(SETTINGS | settings, "webhook", "send", *WHO, "--url", url, *arguments)
 
 
 @pytest.mark.parametrize("version", ["v3", "v2", "v1"])
@@ -103,7 +89,7 @@ def test_send_to_what_is_no_url_says_so(url: str) -> None:
 
 def test_send_without_a_secret_says_what_is_missing() -> None:
     url = "http://127.0.0.1:1"
-    done = flask({}, "webhook", "send", *WHO, "--url", url)
+    done = here({}, "webhook", "send", *WHO, "--url", url)
     assert done.returncode == 1
     assert "HUBSPOT_CLIENT_SECRET: missing" in done.stderr
 
@@ -136,32 +122,12 @@ BUSY = (
 @contextmanager
 def answering(*answers: tuple[int, str, str]) -> Iterator[str]:
     """A server that gives these answers in turn, again and again, each with Retry-After: 17."""
-    given = 0
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            nonlocal given
-            status, kind, body = answers[given % len(answers)]
-            given += 1
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Retry-After", "17")
-            self.send_header("Content-Length", str(len(body.encode())))
-            self.end_headers()
-            self.wfile.write(body.encode())
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    turns = itertools.cycle(
+        Reply(body.encode(), status, {"Content-Type": kind, "Retry-After": "17"})
+        for status, kind, body in answers
+    )
+    with Carrier(lambda _: next(turns)) as server:
+        yield server.url
 
 
 HTML = "<!DOCTYPE html><title>Another site</title><p>Welcome"
@@ -210,7 +176,7 @@ OURS = {"HUBSPOT_CLIENT_SECRET": SECRET}
 
 
 def explain(*arguments: str, stdin: str = "", **settings: str) -> Done:
-    return run(OURS | settings, "webhook", "explain", *arguments, stdin=stdin)
+    return here(OURS | settings, "webhook", "explain", *arguments, stdin=stdin)
 
 
 def test_file_is_explained(tmp_path: Path) -> None:
@@ -347,14 +313,14 @@ def test_wrong_usage_of_explain_exits_with_2() -> None:
 
 
 def test_explain_without_a_secret_says_what_is_missing() -> None:
-    done = flask({}, "webhook", "explain", stdin=json.dumps(PLAIN))
+    done = here({}, "webhook", "explain", stdin=json.dumps(PLAIN))
     assert done.returncode == 1
     assert "HUBSPOT_CLIENT_SECRET: missing" in done.stderr
 
 
 def test_malformed_setting_is_named_by_explain() -> None:
     settings = OURS | {"TRUSTED_PROXIES": "many"}
-    done = flask(settings, "webhook", "explain", stdin=json.dumps(PLAIN))
+    done = here(settings, "webhook", "explain", stdin=json.dumps(PLAIN))
     assert done.returncode == 1
     assert "TRUSTED_PROXIES" in done.stderr
     assert "Traceback" not in done.stderr
@@ -366,23 +332,16 @@ def logs() -> dict[str, str]:
     found = {}
     for log_format in ("json", "text"):
         with serving(OURS | {"DIRECTORY_TOML": "", "LOG_FORMAT": log_format, **STATIC}) as server:
-            post(server, SECRET, "https")
-            post(server, SECRET, "https")
-            post(server, "another", "http")
-            post(server, SECRET, "http")
+            https = server.url.replace("http", "https", 1) + PATH
+            ask_server(server.url, signed=https, secret=SECRET)
+            ask_server(server.url, signed=https, secret=SECRET)
+            ask_server(server.url, secret="another")
+            ask_server(server.url, secret=SECRET)
             found[log_format] = server.output()
     return found
 
 
 STATIC = {"DIRECTORY_TOML": SETTINGS["DIRECTORY_TOML"]}
-
-
-def post(server: Server, secret: str, scheme: str) -> None:
-    body = b'{"appId":1,"portalId":62515,"userId":1001}'
-    signed = server.url.replace("http", scheme, 1) + PATH
-    headers = signed_headers("v3", secret, "POST", signed, body, time.time_ns() // 1_000_000)
-    headers["Content-Type"] = "application/json"
-    requests.post(server.url + PATH, data=body, headers=headers, timeout=20)
 
 
 def wrapped_by_docker(log: str) -> str:
@@ -427,7 +386,7 @@ def test_own_log_as_text_is_explained_too(logs: dict[str, str]) -> None:
 
 
 def test_own_log_needs_no_settings_to_be_explained(logs: dict[str, str]) -> None:
-    done = flask({}, "webhook", "explain", "--from-log", stdin=logs["json"])
+    done = here({}, "webhook", "explain", "--from-log", stdin=logs["json"])
     assert (done.returncode, done.stdout.count("Cause:")) == (0, 2)
 
 

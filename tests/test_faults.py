@@ -4,117 +4,40 @@ Against each fault: the documented status and category within LOOKUP_DEADLINE + 
 healthy request is answered. Another half second is allowed for a busy machine.
 """
 
-import json
 import time
-from collections.abc import Iterator
 from email.utils import formatdate
 from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
 
-from app import create_app
-from hubspot.signature import signed_headers
 from providers import http
 from providers.fake import Answer, Asked, Carrier, Reply, break_off, drip_body, hang, reset
+from tests.asking import (
+    BUSY_MACHINE_S,
+    DEADLINE_S,
+    UNAVAILABLE,
+    ask,
+    assert_fails,
+    assert_healthy,
+    service,
+)
 from tests.carrier import (
     HTML,
+    SID,
+    TOKEN,
     TwilioAPI,
     bomb,
-    can_take_calls,
     documented,
     does,
     drip_headers,
     pour,
     refusing,
     says,
+    twilio_account,
     twilio_numbers,
 )
 
-DEADLINE_S = 1.0
-BUSY_MACHINE_S = 0.5
-SECRET = "a-secret-of-tests"
-SID = "AC" + "0" * 31 + "1"
-TOKEN = "token-of-acme"
-URL = "http://localhost/hubspot/phone-numbers"
-BODY = json.dumps({"appId": 1, "portalId": 62515, "userId": 1001}).encode()
-
-UNAVAILABLE = (503, "PROVIDER_UNAVAILABLE")
 ERROR = (502, "PROVIDER_ERROR")
-
-
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Whatever the machine's own settings are."""
-    http._proxies.cache_clear()
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    yield
-    http._proxies.cache_clear()
-
-
-@pytest.fixture
-def healthy() -> TwilioAPI:
-    api = TwilioAPI()
-    api.add_account(SID, TOKEN, twilio_numbers(20))
-    return api
-
-
-@pytest.fixture
-def carrier(healthy: TwilioAPI) -> Iterator[Carrier]:
-    with Carrier(healthy) as made:
-        yield made
-
-
-def service(carrier_url: str, **environ: str) -> FlaskClient:
-    """The service in one-account mode, with Twilio at `carrier_url`."""
-    app = create_app(
-        {
-            "HUBSPOT_CLIENT_SECRET": SECRET,
-            "HUBSPOT_PORTAL_IDS": "62515",
-            "PROVIDER": "twilio",
-            "TWILIO_ACCOUNT_SID": SID,
-            "TWILIO_AUTH_TOKEN": TOKEN,
-            "TWILIO_BASE_URL": carrier_url,
-            "LOOKUP_DEADLINE": str(DEADLINE_S),
-            "LAST_KNOWN_GOOD": "0",
-        }
-        | environ
-    )
-    return app.test_client()
-
-
-def ask(client: FlaskClient) -> TestResponse:
-    """HubSpot's request."""
-    now_ms = time.time_ns() // 1_000_000
-    headers = signed_headers("v3", SECRET, "POST", URL, BODY, now_ms)
-    return client.post(URL, data=BODY, headers=headers, content_type="application/json")
-
-
-def assert_fails(client: FlaskClient, status: int, category: str) -> TestResponse:
-    """The answer, seen to be this failure, in time, and without anything of the carrier's."""
-    started = time.monotonic()
-    answer = ask(client)
-    assert time.monotonic() - started < DEADLINE_S + 0.5 + BUSY_MACHINE_S
-    assert (answer.status_code, answer.json and answer.json["category"]) == (status, category)
-    assert answer.json
-    assert set(answer.json) == {"status", "message", "correlationId", "category"}
-    assert ("Retry-After" in answer.headers) == (status == 503)
-    for secret in (TOKEN, SID, "555", "http:", "html", "127.0.0.1"):
-        assert secret not in answer.json["message"]
-    return answer
-
-
-def assert_healthy(client: FlaskClient) -> None:
-    answer = ask(client)
-    assert answer.status_code == 200
-    assert answer.json
-    assert [one["e164PhoneNumber"] for one in answer.json["phoneNumbers"]] == [
-        one["phone_number"] for one in twilio_numbers(20) if can_take_calls(one)
-    ]
-    assert answer.headers["Numbers-Source"] == "live"
-
-
 PAGE = documented("twilio/numbers")
 LIST = f"/2010-04-01/Accounts/{SID}/IncomingPhoneNumbers.json"
 
@@ -160,13 +83,13 @@ FAULTS: dict[str, tuple[Answer, tuple[int, str]]] = {
 
 @pytest.mark.parametrize("kind", FAULTS)
 def test_fault(
-    carrier: Carrier, healthy: TwilioAPI, kind: str, monkeypatch: pytest.MonkeyPatch
+    carrier: Carrier, twilio: TwilioAPI, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http, "MAX_ANSWER_BYTES", 1 << 20)  # reached in time on any machine
     client = service(carrier.url)
     carrier.answer, (status, category) = FAULTS[kind]
     assert_fails(client, status, category)
-    carrier.answer = healthy
+    carrier.answer = twilio
     assert_healthy(client)
 
 
@@ -203,13 +126,13 @@ def test_an_unknown_host_is_unavailable() -> None:
 
 @pytest.mark.parametrize("link", ["http://127.0.0.1:{}/x", "//127.0.0.1:{}/x", "@127.0.0.1:{}/x"])
 def test_a_next_link_to_another_host_is_not_followed(
-    carrier: Carrier, healthy: TwilioAPI, link: str
+    carrier: Carrier, twilio: TwilioAPI, link: str
 ) -> None:
-    with Carrier(healthy) as other:
+    with Carrier(twilio) as other:
         client = service(carrier.url)
         carrier.answer = following(link.format(other.port))
         assert_fails(client, *ERROR)
-        carrier.answer = healthy
+        carrier.answer = twilio
         assert_healthy(client)
         assert other.connections == 0
 
@@ -225,14 +148,14 @@ def test_a_next_link_to_another_host_is_not_followed(
     ],
 )
 def test_a_rate_limit_is_passed_on(
-    carrier: Carrier, healthy: TwilioAPI, given: str | None, low: int, high: int
+    carrier: Carrier, twilio: TwilioAPI, given: str | None, low: int, high: int
 ) -> None:
     client = service(carrier.url)
     headers = {} if given is None else {"Retry_After": given}
     carrier.answer = says({"code": 20429}, 429, **headers)
     answer = assert_fails(client, *UNAVAILABLE)
     assert low <= int(answer.headers["Retry-After"]) <= high
-    carrier.answer = healthy
+    carrier.answer = twilio
     if high > 5:  # the carrier said how long, so it is left alone for as long
         again = assert_fails(client, *UNAVAILABLE)
         assert low - 1 <= int(again.headers["Retry-After"]) <= high
@@ -240,15 +163,10 @@ def test_a_rate_limit_is_passed_on(
         assert_healthy(client)
 
 
-DIRECTORY = """
-[accounts.acme]
-provider = "twilio"
-account_sid = "{sid}"
-auth_token = "{token}"
-base_url = "{url}"
+DESK = """
 [accounts.desk]
 provider = "static"
-numbers = [{{ number = "+12025550143", name = "Front desk" }}]
+numbers = [{ number = "+12025550143", name = "Front desk" }]
 [portals.62515]
 accounts = ["acme", "desk"]
 """
@@ -256,8 +174,7 @@ accounts = ["acme", "desk"]
 
 @pytest.mark.parametrize("fault", [does(drip_body), says(HTML), says(b"", 401)])
 def test_the_other_accounts_numbers_still_come(carrier: Carrier, fault: Answer) -> None:
-    text = DIRECTORY.format(sid=SID, token=TOKEN, url=carrier.url)
-    client = service(carrier.url, DIRECTORY_TOML=text)
+    client = service(carrier.url, DIRECTORY_TOML=twilio_account("acme", carrier.url) + DESK)
     carrier.answer = fault
     started = time.monotonic()
     answer = ask(client)

@@ -3,20 +3,21 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
 
-from hubspot.signature import signed_headers
 from hubspot.webhook import PATH
+from providers.fake import Asked, Carrier, Reply
+from tests.asking import SECRET, ask_server
+from tests.carrier import twilio_settings
 from tests.server import ROOT, Server, environ, free_port, procfile, serving
 
-SECRET = "a-secret-of-tests"
 STATIC = """
 [accounts.desk]
 provider = "static"
@@ -24,15 +25,6 @@ numbers = [{ number = "+12025550143", name = "Front desk" }]
 [portals.62515]
 accounts = ["desk"]
 """
-BODY = json.dumps({"appId": 1, "portalId": 62515, "userId": 1001}).encode()
-
-
-def ask(server: Server, path: str = PATH, signed: str | None = None) -> requests.Response:
-    """HubSpot's request, signed for another URL if one is given."""
-    url = server.url + path
-    headers = signed_headers("v3", SECRET, "POST", signed or url, BODY, time.time_ns() // 10**6)
-    headers["Content-Type"] = "application/json"
-    return requests.post(url, data=BODY, headers=headers, timeout=20)
 
 
 @pytest.mark.parametrize(
@@ -72,109 +64,76 @@ def test_a_bad_configuration_stops_the_start_with_one_message_that_names_every_f
     assert "t0ken" not in done.stderr
 
 
-def test_the_raw_path_and_query_are_what_is_verified() -> None:
-    settings = {"HUBSPOT_CLIENT_SECRET": SECRET, "DIRECTORY_TOML": STATIC}
-    with serving(settings) as server:
-        for target in (PATH, f"{PATH}?x=%20%2B%3A&y=%C3%A9", "/hubspot%2Fphone-numbers"):
-            assert ask(server, target).status_code == 200, target
-        assert ask(server, f"{PATH}?x=1", signed=f"{server.url}{PATH}?x=2").status_code == 401
-        assert ask(server, signed=f"https://numbers.example.com{PATH}").status_code == 401
-        output = server.output()
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """A server on a platform that turns the access log on and trusts every proxy."""
+    settings = {
+        "HUBSPOT_CLIENT_SECRET": SECRET,
+        "DIRECTORY_TOML": STATIC,
+        "GUNICORN_CMD_ARGS": "--access-logfile -",
+        "FORWARDED_ALLOW_IPS": "*",
+    }
+    with serving(settings) as running:
+        yield running
+
+
+def test_the_raw_path_and_query_are_what_is_verified(server: Server) -> None:
+    before = len(server.output())
+    for target in (PATH, f"{PATH}?x=%20%2B%3A&y=%C3%A9", "/hubspot%2Fphone-numbers"):
+        assert ask_server(server.url, target).status_code == 200, target
+    url = server.url + PATH
+    assert ask_server(server.url, f"{PATH}?x=1", signed=f"{url}?x=2").status_code == 401
+    assert ask_server(server.url, signed=f"https://numbers.example.com{PATH}").status_code == 401
+    output = server.output()[before:]
     lines = [json.loads(line) for line in output.splitlines() if '"event":"request"' in line]
     assert [line["status"] for line in lines].count(200) == 3
     assert SECRET not in output
     assert "+12025550143" not in output
 
 
-def test_an_access_log_that_the_platform_turns_on_stays_off() -> None:
-    settings = {
-        "HUBSPOT_CLIENT_SECRET": SECRET,
-        "DIRECTORY_TOML": STATIC,
-        "GUNICORN_CMD_ARGS": "--access-logfile -",
-    }
-    with serving(settings) as server:
-        ask(server)
-        time.sleep(0.2)
-        assert all(line.startswith("{") for line in server.output().splitlines())
+def test_an_access_log_that_the_platform_turns_on_stays_off(server: Server) -> None:
+    ask_server(server.url)
+    time.sleep(0.2)
+    assert all(line.startswith("{") for line in server.output().splitlines())
 
 
-def test_forwarded_headers_count_only_as_far_as_trusted_proxies_says() -> None:
-    for trusted, status in (("1", 200), ("0", 401)):
-        settings = {
-            "HUBSPOT_CLIENT_SECRET": SECRET,
-            "DIRECTORY_TOML": STATIC,
-            "TRUSTED_PROXIES": trusted,
-            "FORWARDED_ALLOW_IPS": "*",
-        }
-        with serving(settings) as server:
-            outside = server.url.replace("http://", "https://") + PATH
-            headers = signed_headers(
-                "v3", SECRET, "POST", outside, BODY, time.time_ns() // 1_000_000
-            )
-            headers |= {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example"}
-            answer = requests.post(server.url + PATH, data=BODY, headers=headers, timeout=10)
-            assert answer.status_code == status
+def forwarded(server: Server) -> int:
+    """The status of a request to a proxy that ends TLS."""
+    outside = server.url.replace("http://", "https://") + PATH
+    headers = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example"}
+    return ask_server(server.url, signed=outside, headers=headers).status_code
 
 
-class SlowCarrier:
-    """Answers every request with an empty Twilio page, after a while."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self.asked = threading.Event()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._thread = threading.Thread(target=self._serve)
-
-    def __enter__(self) -> "SlowCarrier":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._thread.join()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            with client:
-                client.recv(65_536)
-                self.asked.set()
-                time.sleep(self._seconds)
-                body = b'{"incoming_phone_numbers": [], "next_page_uri": null}'
-                client.sendall(
-                    b"HTTP/1.1 200 OK\r\nConnection: close\r\n"
-                    b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
-                )
+def test_forwarded_headers_count_only_as_far_as_trusted_proxies_says(server: Server) -> None:
+    assert forwarded(server) == 200
+    settings = {"HUBSPOT_CLIENT_SECRET": SECRET, "DIRECTORY_TOML": STATIC, "TRUSTED_PROXIES": "0"}
+    with serving(settings | {"FORWARDED_ALLOW_IPS": "*"}) as trusting_nobody:
+        assert forwarded(trusting_nobody) == 401
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
 def test_requests_in_flight_are_answered_after(stop: signal.Signals) -> None:
-    with SlowCarrier(1.5) as carrier:
-        settings = {
-            "HUBSPOT_CLIENT_SECRET": SECRET,
-            "PROVIDER": "twilio",
-            "HUBSPOT_PORTAL_IDS": "62515",
-            "TWILIO_ACCOUNT_SID": "AC00000000000000000000000000000000",
-            "TWILIO_AUTH_TOKEN": "a-token-of-tests",
-            "TWILIO_BASE_URL": carrier.url,
-        }
+    asked = threading.Event()
+
+    def slowly(_: Asked) -> Reply:
+        asked.set()
+        time.sleep(1.5)
+        return Reply({"incoming_phone_numbers": [], "next_page_uri": None})
+
+    with Carrier(slowly) as carrier:
+        settings = {"HUBSPOT_CLIENT_SECRET": SECRET, **twilio_settings(carrier.url)}
         answers: list[requests.Response] = []
         with serving(settings) as server:
-            asking = threading.Thread(target=lambda: answers.append(ask(server)))
+            asking = threading.Thread(target=lambda: answers.append(ask_server(server.url)))
             asking.start()
-            assert carrier.asked.wait(10)
+            assert asked.wait(10)
             server.process.send_signal(stop)
             stopped = time.monotonic()
             asking.join()
             assert server.process.wait(timeout=20) == 0
             assert time.monotonic() - stopped < 12  # graceful_timeout, and a busy machine
             with pytest.raises(requests.ConnectionError):
-                ask(server)
+                ask_server(server.url)
         assert [(answer.status_code, answer.json()) for answer in answers] == [
             (200, {"phoneNumbers": []})
         ]
@@ -189,13 +148,13 @@ def test_a_faulty_directory_file_stops_neither_new_workers_nor_a_reload(tmp_path
         "WEB_CONCURRENCY": "1",
     }
     with serving(settings) as server:
-        assert ask(server).status_code == 200
+        assert ask_server(server.url).status_code == 200
         directory.write_text("[portals")
         for disturb in (kill_worker, reload):
             before = server.output().count("Booting worker")
             disturb(server)
             wait_for_worker(server, before + 1)
-            answer = ask(server)
+            answer = ask_server(server.url)
             assert (answer.status_code, len(answer.json()["phoneNumbers"])) == (200, 1)
         assert requests.get(f"{server.url}/readyz", timeout=10).status_code == 503
 

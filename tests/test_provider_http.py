@@ -94,15 +94,6 @@ def lines(*msisdns: str, following: object = None) -> dict[str, Any]:
     return {"lines": [{"msisdn": one} for one in msisdns], "links": {"next": following}}
 
 
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Whatever the machine's own settings are."""
-    http._proxies.cache_clear()
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    yield
-    http._proxies.cache_clear()
-
-
 @pytest.fixture
 def carrier() -> Iterator[Carrier]:
     with Carrier(says(lines(NUMBER))) as made:

@@ -1,43 +1,30 @@
 """Twilio, against a server that follows its description."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from providers import http
 from providers.base import Deadline, PhoneNumber, Query
 from providers.directory import parse
 from providers.errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
 from providers.fake import Carrier, Reply
 from providers.options import Faults
 from providers.twilio import Twilio
-from tests.carrier import HTML, Record, TwilioAPI, can_take_calls, documented, says, twilio_numbers
+from tests.carrier import (
+    HTML,
+    SID,
+    TOKEN,
+    Record,
+    TwilioAPI,
+    can_take_calls,
+    documented,
+    says,
+    twilio_numbers,
+)
 
-SID = "AC" + "0" * 31 + "1"
 SUB = "AC" + "0" * 31 + "2"
-TOKEN = "token-of-the-parent"
 LIST = f"/2010-04-01/Accounts/{SID}/IncomingPhoneNumbers.json"
-
-
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Whatever the machine's own settings are."""
-    http._proxies.cache_clear()
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    yield
-    http._proxies.cache_clear()
-
-
-@pytest.fixture
-def api() -> TwilioAPI:
-    return TwilioAPI()
-
-
-@pytest.fixture
-def carrier(api: TwilioAPI) -> Iterator[Carrier]:
-    with Carrier(api) as made:
-        yield made
 
 
 def account(environ: Mapping[str, str] | None = None, /, **options: str) -> Twilio:
@@ -58,9 +45,9 @@ def expected(records: list[Record]) -> list[str]:
     return [one["phone_number"] for one in records if can_take_calls(one)]
 
 
-def test_2500_numbers_come_in_three_requests(carrier: Carrier, api: TwilioAPI) -> None:
+def test_2500_numbers_come_in_three_requests(carrier: Carrier, twilio: TwilioAPI) -> None:
     records = twilio_numbers(2500)
-    api.add_account(SID, TOKEN, records)
+    twilio.add_account(SID, TOKEN, records)
     found = account(base_url=carrier.url).ask(Query())
     assert [(one.number, one.name) for one in found] == [
         (one["phone_number"], one["friendly_name"]) for one in records
@@ -70,8 +57,8 @@ def test_2500_numbers_come_in_three_requests(carrier: Carrier, api: TwilioAPI) -
     assert [asked.params["PageSize"] for asked in carrier.asked] == ["1000"] * 3
 
 
-def test_an_empty_account_has_no_numbers(carrier: Carrier, api: TwilioAPI) -> None:
-    api.add_account(SID, TOKEN, [])
+def test_an_empty_account_has_no_numbers(carrier: Carrier, twilio: TwilioAPI) -> None:
+    twilio.add_account(SID, TOKEN, [])
     assert account(base_url=carrier.url).ask(Query()) == []
 
 
@@ -85,26 +72,26 @@ def test_twilios_documented_example_is_read(carrier: Carrier) -> None:
 
 
 def test_a_sub_account_is_read_with_its_parents_credentials(
-    carrier: Carrier, api: TwilioAPI
+    carrier: Carrier, twilio: TwilioAPI
 ) -> None:
-    api.add_account(SID, TOKEN, twilio_numbers(10))
-    api.add_account(SUB, "its-own", twilio_numbers(10, area=301), parent=(SID, TOKEN))
+    twilio.add_account(SID, TOKEN, twilio_numbers(10))
+    twilio.add_account(SUB, "its-own", twilio_numbers(10, area=301), parent=(SID, TOKEN))
     mine = account(base_url=carrier.url, account_sid=SUB, parent_account_sid=SID)
     assert usable(mine.ask(Query())) == expected(twilio_numbers(10, area=301))
     assert carrier.asked[0].path.split("/")[3] == SUB
     assert carrier.asked[0].basic == (SID, TOKEN)
 
 
-def test_a_sub_account_does_not_reach_its_parent(carrier: Carrier, api: TwilioAPI) -> None:
-    api.add_account(SID, TOKEN, twilio_numbers(10))
-    api.add_account(SUB, "its-own", twilio_numbers(10), parent=(SID, TOKEN))
+def test_a_sub_account_does_not_reach_its_parent(carrier: Carrier, twilio: TwilioAPI) -> None:
+    twilio.add_account(SID, TOKEN, twilio_numbers(10))
+    twilio.add_account(SUB, "its-own", twilio_numbers(10), parent=(SID, TOKEN))
     mine = account(base_url=carrier.url, parent_account_sid=SUB, auth_token="its-own")
     assert isinstance(failure(mine), Refused)
 
 
-def test_an_api_key_reads_its_account(carrier: Carrier, api: TwilioAPI) -> None:
-    api.add_account(SID, TOKEN, twilio_numbers(10))
-    api.add_key("SK1", "secret-of-the-key", SID)
+def test_an_api_key_reads_its_account(carrier: Carrier, twilio: TwilioAPI) -> None:
+    twilio.add_account(SID, TOKEN, twilio_numbers(10))
+    twilio.add_key("SK1", "secret-of-the-key", SID)
     mine = account(
         base_url=carrier.url, auth_token="", api_key="SK1", api_secret="secret-of-the-key"
     )
@@ -135,9 +122,9 @@ def test_options_that_make_no_account_are_refused(options: dict[str, str]) -> No
 
 
 def test_a_base_url_may_have_a_path(carrier: Carrier) -> None:
-    api = TwilioAPI("/proxy/twilio")
-    api.add_account(SID, TOKEN, twilio_numbers(2500))
-    carrier.answer = api
+    twilio = TwilioAPI("/proxy/twilio")
+    twilio.add_account(SID, TOKEN, twilio_numbers(2500))
+    carrier.answer = twilio
     for slash in ("", "/"):
         found = account(base_url=f"{carrier.url}/proxy/twilio{slash}").ask(Query())
         assert usable(found) == expected(twilio_numbers(2500))
@@ -155,7 +142,7 @@ def test_a_base_url_may_have_a_path(carrier: Carrier) -> None:
 )
 def test_region_and_edge_choose_the_host(
     carrier: Carrier,
-    api: TwilioAPI,
+    twilio: TwilioAPI,
     options: dict[str, str],
     host: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -164,8 +151,8 @@ def test_region_and_edge_choose_the_host(
     monkeypatch.setattr(Twilio, "base_url", "http://api.twilio.com")
     monkeypatch.setenv("http_proxy", carrier.url)
     monkeypatch.setenv("HTTP_PROXY", carrier.url)
-    api.add_account(SID, TOKEN, twilio_numbers(2500))
-    carrier.answer = lambda asked: api(type(asked)(asked.target.split(host)[1], asked.headers))
+    twilio.add_account(SID, TOKEN, twilio_numbers(2500))
+    carrier.answer = lambda asked: twilio(type(asked)(asked.target.split(host)[1], asked.headers))
     assert usable(account(**options).ask(Query())) == expected(twilio_numbers(2500))
     assert [asked.target.partition("/2010")[0] for asked in carrier.asked] == [f"http://{host}"] * 3
 
@@ -174,18 +161,18 @@ def test_the_default_host_is_called_by_tls() -> None:
     assert Twilio.base_url == "https://api.twilio.com"
 
 
-def test_region_and_edge_leave_a_base_url_alone(carrier: Carrier, api: TwilioAPI) -> None:
-    api.add_account(SID, TOKEN, twilio_numbers(10))
+def test_region_and_edge_leave_a_base_url_alone(carrier: Carrier, twilio: TwilioAPI) -> None:
+    twilio.add_account(SID, TOKEN, twilio_numbers(10))
     mine = account(base_url=carrier.url, region="ie1", edge="dublin")
     assert usable(mine.ask(Query())) == expected(twilio_numbers(10))
 
 
 def test_the_process_environment_does_not_reach_an_account(
-    carrier: Carrier, api: TwilioAPI, monkeypatch: pytest.MonkeyPatch
+    carrier: Carrier, twilio: TwilioAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("ACCOUNT_SID", "AUTH_TOKEN", "REGION", "EDGE", "BASE_URL", "API_KEY"):
         monkeypatch.setenv(f"TWILIO_{name}", "of-somebody-else")
-    api.add_account(SID, TOKEN, twilio_numbers(10))
+    twilio.add_account(SID, TOKEN, twilio_numbers(10))
     mine = account({"TWILIO_REGION": "au1"}, base_url=carrier.url)
     assert usable(mine.ask(Query())) == expected(twilio_numbers(10))
     assert carrier.asked[0].basic == (SID, TOKEN)
@@ -195,18 +182,20 @@ def test_the_process_environment_does_not_reach_an_account(
 # By number
 
 
-def test_one_wanted_number_is_one_small_request(carrier: Carrier, api: TwilioAPI) -> None:
+def test_one_wanted_number_is_one_small_request(carrier: Carrier, twilio: TwilioAPI) -> None:
     records = twilio_numbers(2500)
-    api.add_account(SID, TOKEN, records)
+    twilio.add_account(SID, TOKEN, records)
     wanted = expected(records)[1234]
     found = account(base_url=carrier.url).ask(Query((wanted,)))
     assert usable(found) == [wanted]
     assert [asked.params["PhoneNumber"] for asked in carrier.asked] == [wanted]
 
 
-def test_two_wanted_of_a_large_account_are_two_requests(carrier: Carrier, api: TwilioAPI) -> None:
+def test_two_wanted_of_a_large_account_are_two_requests(
+    carrier: Carrier, twilio: TwilioAPI
+) -> None:
     records = twilio_numbers(2500)
-    api.add_account(SID, TOKEN, records)
+    twilio.add_account(SID, TOKEN, records)
     mine = account(base_url=carrier.url)
     mine.ask(Query())
     carrier.asked.clear()
@@ -215,9 +204,9 @@ def test_two_wanted_of_a_large_account_are_two_requests(carrier: Carrier, api: T
     assert [asked.params.get("PhoneNumber") for asked in carrier.asked] == list(wanted)
 
 
-def test_two_wanted_of_a_small_account_are_one_request(carrier: Carrier, api: TwilioAPI) -> None:
+def test_two_wanted_of_a_small_account_are_one_request(carrier: Carrier, twilio: TwilioAPI) -> None:
     records = twilio_numbers(100)
-    api.add_account(SID, TOKEN, records)
+    twilio.add_account(SID, TOKEN, records)
     wanted = expected(records)[5:7]
     found = usable(account(base_url=carrier.url).ask(Query(tuple(wanted))))
     assert set(wanted) <= set(found)
@@ -227,10 +216,10 @@ def test_two_wanted_of_a_small_account_are_one_request(carrier: Carrier, api: Tw
 @pytest.mark.parametrize("seen", [False, True])
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 40])
 def test_asking_by_number_finds_what_listing_finds(
-    carrier: Carrier, api: TwilioAPI, seen: bool, count: int
+    carrier: Carrier, twilio: TwilioAPI, seen: bool, count: int
 ) -> None:
     records = twilio_numbers(2500)
-    api.add_account(SID, TOKEN, records)
+    twilio.add_account(SID, TOKEN, records)
     mine = account(base_url=carrier.url)
     if seen:
         mine.ask(Query())
@@ -244,10 +233,10 @@ def test_asking_by_number_finds_what_listing_finds(
 
 @pytest.mark.parametrize("pages", [1, 3])
 def test_a_number_wanted_twice_is_asked_for_once(
-    carrier: Carrier, api: TwilioAPI, pages: int
+    carrier: Carrier, twilio: TwilioAPI, pages: int
 ) -> None:
     records = twilio_numbers(pages * 1000)
-    api.add_account(SID, TOKEN, records)
+    twilio.add_account(SID, TOKEN, records)
     mine = account(base_url=carrier.url)
     mine.ask(Query())
     wanted = expected(records)[0]
@@ -307,9 +296,8 @@ def failure(asked: Twilio, seconds: float = 10) -> ProviderError:
     return error
 
 
-def test_wrong_credentials_are_refused_with_twilios_code(carrier: Carrier, api: TwilioAPI) -> None:
-    api.add_account(SID, "another-token", twilio_numbers(10))
-    error = failure(account(base_url=carrier.url))
+def test_wrong_credentials_are_refused_with_twilios_code(carrier: Carrier) -> None:
+    error = failure(account(base_url=carrier.url, auth_token="another-token"))
     assert isinstance(error, Refused)
     assert str(error) == "answered 401 with code 20003"
 
@@ -361,7 +349,7 @@ def test_a_link_to_another_host_is_not_followed(carrier: Carrier, link: str) -> 
         assert other.connections == 0
 
 
-def test_a_failure_on_a_later_page_fails_the_account(carrier: Carrier, api: TwilioAPI) -> None:
-    api.add_account(SID, TOKEN, twilio_numbers(2500))
-    carrier.answer = lambda asked: Reply(b"", 500) if "Page" in asked.params else api(asked)
+def test_a_failure_on_a_later_page_fails_the_account(carrier: Carrier, twilio: TwilioAPI) -> None:
+    twilio.add_account(SID, TOKEN, twilio_numbers(2500))
+    carrier.answer = lambda asked: Reply(b"", 500) if "Page" in asked.params else twilio(asked)
     assert isinstance(failure(account(base_url=carrier.url)), Unreachable)

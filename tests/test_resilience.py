@@ -20,7 +20,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -28,38 +28,20 @@ import pytest
 import requests
 from flask.testing import FlaskClient
 
-from hubspot.signature import signed_headers
-from hubspot.webhook import PATH
 from providers import guard, http
 from providers.fake import Answer, Asked, Carrier, Reply, break_off, hang, reset
-from tests.carrier import TwilioAPI, does, refusing, says, twilio_numbers
-from tests.server import serving
-from tests.test_faults import (
-    SECRET,
+from tests.asking import SECRET, UNAVAILABLE, ask, ask_server, assert_fails, assert_healthy, service
+from tests.carrier import (
     SID,
     TOKEN,
-    UNAVAILABLE,
-    ask,
-    assert_fails,
-    assert_healthy,
-    no_proxy,
-    service,
+    TwilioAPI,
+    does,
+    refusing,
+    says,
+    twilio_account,
+    twilio_numbers,
 )
-
-__all__ = ["no_proxy"]
-
-
-@pytest.fixture
-def healthy() -> TwilioAPI:
-    api = TwilioAPI()
-    api.add_account(SID, TOKEN, twilio_numbers(20))
-    return api
-
-
-@pytest.fixture
-def carrier(healthy: TwilioAPI) -> Iterator[Carrier]:
-    with Carrier(healthy) as made:
-        yield made
+from tests.server import serving
 
 
 @pytest.fixture
@@ -91,11 +73,9 @@ KNOWN = (200, 14, "last-known-good")
 # Shared calls
 
 
-def test_five_hundred_callers_at_once_cost_one_listing(
-    carrier: Carrier, healthy: TwilioAPI
-) -> None:
+def test_five_hundred_callers_at_once_cost_one_listing(carrier: Carrier, twilio: TwilioAPI) -> None:
     everybody = threading.Barrier(500)
-    carrier.answer = slowly(healthy, 0.8)
+    carrier.answer = slowly(twilio, 0.8)
     client = service(carrier.url, LOOKUP_DEADLINE="20", WEB_THREADS="500")
 
     def call(_: int) -> Any:
@@ -110,15 +90,15 @@ def test_five_hundred_callers_at_once_cost_one_listing(
 
 
 def test_users_with_rules_of_their_own_cost_two_listings(
-    carrier: Carrier, healthy: TwilioAPI
+    carrier: Carrier, twilio: TwilioAPI
 ) -> None:
     shown = [one["phone_number"] for one in twilio_numbers(20) if one["voice_receive_mode"]]
-    rules = "".join(
+    rules = '[portals.62515]\naccounts = ["acme"]\n' + "".join(
         f'[portals.62515.user.{1001 + user}]\nnumbers = ["{number}"]\n'
         for user, number in enumerate(shown)
     )
-    carrier.answer = slowly(healthy, 0.8)
-    client = service(carrier.url, DIRECTORY_TOML=TWILIO.format(url=carrier.url) + rules)
+    carrier.answer = slowly(twilio, 0.8)
+    client = service(carrier.url, DIRECTORY_TOML=twilio_account("acme", carrier.url) + rules)
     lookup = client.application.extensions["helpdesk_numbers"].lookup
 
     with ThreadPoolExecutor(len(shown)) as callers:
@@ -130,17 +110,6 @@ def test_users_with_rules_of_their_own_cost_two_listings(
         assert [one.e164 for one in result.numbers] in ([number], [])
     assert sum(len(result.numbers) for result in results) >= 10
     assert len(carrier.asked) == 2
-
-
-TWILIO = f"""
-[accounts.acme]
-provider = "twilio"
-account_sid = "{SID}"
-auth_token = "{TOKEN}"
-base_url = "{{url}}"
-[portals.62515]
-accounts = ["acme"]
-"""
 
 
 # Last known good
@@ -218,14 +187,14 @@ def test_once_it_is_open_a_carrier_that_hangs_is_answered_for_at_once(carrier: C
 
 @pytest.mark.usefixtures("short")
 def test_after_an_outage_answers_are_live_again_with_the_first_trial(
-    carrier: Carrier, healthy: TwilioAPI
+    carrier: Carrier, twilio: TwilioAPI
 ) -> None:
     client = service(carrier.url, LAST_KNOWN_GOOD="60")
     assert count_of(client) == LIVE
     carrier.answer = does(reset)
     for _ in range(10):
         assert count_of(client) == KNOWN
-    carrier.answer = healthy
+    carrier.answer = twilio
     back = time.monotonic()
     while count_of(client) == KNOWN and time.monotonic() - back < 10:
         time.sleep(0.02)
@@ -234,13 +203,13 @@ def test_after_an_outage_answers_are_live_again_with_the_first_trial(
 
 
 def test_a_rate_limit_with_retry_after_is_respected_from_the_first(
-    carrier: Carrier, healthy: TwilioAPI
+    carrier: Carrier, twilio: TwilioAPI
 ) -> None:
     client = service(carrier.url, LAST_KNOWN_GOOD="60")
     assert count_of(client) == LIVE
     carrier.answer = says({"code": 20429}, 429, Retry_After="1")
     assert count_of(client) == KNOWN
-    carrier.answer = healthy
+    carrier.answer = twilio
     assert count_of(client) == KNOWN
     time.sleep(1.05)
     assert count_of(client) == LIVE
@@ -250,22 +219,13 @@ def test_a_rate_limit_with_retry_after_is_respected_from_the_first(
 # The share of threads
 
 
-BOTH = f"""
-[accounts.sick]
-provider = "twilio"
-account_sid = "{SID}"
-auth_token = "{TOKEN}"
-base_url = "{{sick}}"
-[accounts.well]
-provider = "twilio"
-account_sid = "{SID}"
-auth_token = "{TOKEN}"
-base_url = "{{well}}"
-[portals.62515]
-accounts = ["well"]
-[portals.62516]
-accounts = ["sick"]
-"""
+def both(sick: str, well: str) -> str:
+    """The directory of two portals: 62516's account is the sick one."""
+    return (
+        twilio_account("sick", sick)
+        + twilio_account("well", well)
+        + '[portals.62515]\naccounts = ["well"]\n[portals.62516]\naccounts = ["sick"]\n'
+    )
 
 
 def test_other_portals_do_not_notice_an_account_that_hangs(
@@ -275,7 +235,7 @@ def test_other_portals_do_not_notice_an_account_that_hangs(
     with Carrier(does(hang)) as sick:
         settings = {
             "HUBSPOT_CLIENT_SECRET": SECRET,
-            "DIRECTORY_TOML": BOTH.format(sick=sick.url, well=carrier.url),
+            "DIRECTORY_TOML": both(sick=sick.url, well=carrier.url),
             "WEB_CONCURRENCY": "1",
             "WEB_THREADS": "8",
             "LOOKUP_DEADLINE": "4",
@@ -306,10 +266,7 @@ def test_other_portals_do_not_notice_an_account_that_hangs(
 
 def post(url: str, portal_id: int) -> tuple[int, str | None]:
     """Status and source of the answer to HubSpot's request, sent to a real server."""
-    body = json.dumps({"appId": 1, "portalId": portal_id, "userId": 1001}).encode()
-    headers = signed_headers("v3", SECRET, "POST", url + PATH, body, time.time_ns() // 10**6)
-    headers["Content-Type"] = "application/json"
-    answer = requests.post(url + PATH, data=body, headers=headers, timeout=20)
+    answer = ask_server(url, portal_id=portal_id)
     return answer.status_code, answer.headers.get("Numbers-Source")
 
 
@@ -320,10 +277,10 @@ def wait_for(condition: Callable[[], bool]) -> bool:
     return condition()
 
 
-def test_when_half_the_answers_are_slow_all_are_live(carrier: Carrier, healthy: TwilioAPI) -> None:
+def test_when_half_the_answers_are_slow_all_are_live(carrier: Carrier, twilio: TwilioAPI) -> None:
     turns = iter(range(1000))
-    slow = slowly(healthy, 0.3)
-    carrier.answer = lambda asked: (slow if next(turns) % 2 else healthy)(asked)
+    slow = slowly(twilio, 0.3)
+    carrier.answer = lambda asked: (slow if next(turns) % 2 else twilio)(asked)
     client = service(carrier.url, LOOKUP_DEADLINE="4")
     with ThreadPoolExecutor(8) as callers:
         answers = list(callers.map(lambda _: count_of(client.application.test_client()), range(64)))
@@ -335,18 +292,18 @@ def test_when_half_the_answers_are_slow_all_are_live(carrier: Carrier, healthy: 
 
 @pytest.mark.parametrize("fault", [reset, lambda *_: None], ids=["reset", "closed"])
 def test_a_kept_connection_that_broke_is_replaced(
-    carrier: Carrier, healthy: TwilioAPI, fault: Any
+    carrier: Carrier, twilio: TwilioAPI, fault: Any
 ) -> None:
     client = service(carrier.url)
     assert count_of(client) == LIVE
     faults = [fault]
-    carrier.answer = lambda asked: faults.pop() if faults else healthy(asked)
+    carrier.answer = lambda asked: faults.pop() if faults else twilio(asked)
     assert count_of(client) == LIVE
     assert (len(carrier.asked), carrier.connections) == (3, 2)
 
 
 def test_a_connection_reset_before_the_request_is_tried_again(
-    carrier: Carrier, healthy: TwilioAPI
+    carrier: Carrier, twilio: TwilioAPI
 ) -> None:
     client = service(carrier.url)
 
@@ -360,7 +317,7 @@ def test_a_connection_reset_before_the_request_is_tried_again(
 
 
 def test_a_refused_connection_is_tried_again(
-    healthy: TwilioAPI, monkeypatch: pytest.MonkeyPatch
+    twilio: TwilioAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The carrier's process restarts, say: its port opens between the two tries."""
     monkeypatch.setattr(http, "SECOND_TRY_S", (0.6, 0.6))
@@ -371,7 +328,7 @@ def test_a_refused_connection_is_tried_again(
         answer = callers.submit(count_of, client)
         time.sleep(0.2)
         assert not answer.done()
-        with Carrier(healthy, port) as carrier:
+        with Carrier(twilio, port) as carrier:
             assert answer.result() == LIVE
             assert len(carrier.asked) == 1
 
@@ -418,7 +375,7 @@ def test_failing_tls_is_unavailable_and_costs_one_connection(carrier: Carrier) -
 @pytest.mark.usefixtures("short")
 @pytest.mark.parametrize("jump_s", [-3600, 3600])
 def test_a_jump_of_the_clock_changes_nothing(
-    carrier: Carrier, healthy: TwilioAPI, monkeypatch: pytest.MonkeyPatch, jump_s: int
+    carrier: Carrier, twilio: TwilioAPI, monkeypatch: pytest.MonkeyPatch, jump_s: int
 ) -> None:
     """Neither ages nor pauses nor deadlines: what stands in and what is left alone stays so."""
     right, right_ns, ahead_s = time.time, time.time_ns, 0
@@ -432,7 +389,7 @@ def test_a_jump_of_the_clock_changes_nothing(
     ahead_s = jump_s
     assert count_of(client) == KNOWN
     assert len(carrier.asked) == asked
-    carrier.answer = healthy
+    carrier.answer = twilio
     time.sleep(0.45)
     assert count_of(client) == LIVE
     carrier.answer = does(hang)
@@ -445,7 +402,7 @@ def test_the_service_starts_and_is_healthy_while_every_carrier_is_down() -> None
     with refusing() as url:
         settings = {
             "HUBSPOT_CLIENT_SECRET": SECRET,
-            "DIRECTORY_TOML": BOTH.format(sick=url, well=url),
+            "DIRECTORY_TOML": both(sick=url, well=url),
             "WEB_CONCURRENCY": "1",
         }
         with serving(settings) as server:

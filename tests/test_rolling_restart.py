@@ -1,6 +1,5 @@
 """Real servers are stopped, killed and replaced while they are asked without a pause."""
 
-import json
 import os
 import shutil
 import signal
@@ -15,18 +14,16 @@ from pathlib import Path
 import pytest
 import requests
 
-from hubspot.signature import signed_headers
 from hubspot.webhook import PATH
 from providers.fake import Asked, Carrier, Reply
-from tests.carrier import TwilioAPI, twilio_numbers
+from tests.asking import SECRET, request
+from tests.carrier import TwilioAPI, twilio_settings
 from tests.server import ROOT, environ, free_port, procfile, serving
-from tests.test_faults import SECRET, SID, TOKEN
 from tests.test_gunicorn import kill_worker, wait_for_worker
 
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 OUTSIDE = "https://numbers.example.com"
 CALLERS = 6
-BODY = json.dumps({"appId": 1, "portalId": 62515, "userId": 1001}).encode()
 
 # As docs/operating.md tells it.
 NGINX_CONF = """
@@ -104,13 +101,11 @@ class Load:
                 time.sleep(0.02)
 
     def _ask(self, session: requests.Session) -> str:
-        now_ms = time.time_ns() // 1_000_000
-        headers = signed_headers("v3", SECRET, "POST", OUTSIDE + PATH, BODY, now_ms)
-        headers["Content-Type"] = "application/json"
+        body, headers = request(OUTSIDE + PATH)
         if not self._kept:
             headers["Connection"] = "close"
         try:
-            answer = session.post(self._url + PATH, data=BODY, headers=headers, timeout=20)
+            answer = session.post(self._url + PATH, data=body, headers=headers, timeout=20)
         except requests.RequestException as error:
             return type(error).__name__
         if answer.status_code != 200:
@@ -122,25 +117,18 @@ GOOD = "200 with 14"
 
 
 @pytest.fixture
-def settings() -> Iterator[dict[str, str]]:
+def settings(twilio: TwilioAPI) -> Iterator[dict[str, str]]:
     """The service's, in front of a carrier that takes a tenth of a second."""
-    api = TwilioAPI()
-    api.add_account(SID, TOKEN, twilio_numbers(20))
 
     def answer(asked: Asked) -> Reply:
         time.sleep(0.1)
-        return api(asked)
+        return twilio(asked)
 
     with Carrier(answer) as carrier:
         yield {
             "HUBSPOT_CLIENT_SECRET": SECRET,
             "PUBLIC_URL": OUTSIDE,
-            "HUBSPOT_PORTAL_IDS": "62515",
-            "PROVIDER": "twilio",
-            "TWILIO_ACCOUNT_SID": SID,
-            "TWILIO_AUTH_TOKEN": TOKEN,
-            "TWILIO_BASE_URL": carrier.url,
-            "NO_PROXY": "127.0.0.1",
+            **twilio_settings(carrier.url),
         }
 
 

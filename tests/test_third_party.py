@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from providers.fake import Asked, Carrier, Reply
+from tests.commands import Done
 from tests.server import ROOT, environ
 
 KEY = "not-a-real-key"
@@ -46,13 +47,12 @@ class Installed:
         assert done.returncode == 0, done.stderr
         (self.package / "larkline.py").unlink()  # so that its tests import what pip installed
 
-    def run(self, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
+    def run(self, *arguments: str, **settings: str) -> Done:
         """Run a module of it in the checkout, which is what serves."""
-        known = {k: v for k, v in environ({}).items() if not k.startswith("LARKLINE_")}
         return subprocess.run(
             [self.python, "-m", *arguments],
             cwd=ROOT,
-            env={**known, "FLASK_SKIP_DOTENV": "1", "PYTHONDONTWRITEBYTECODE": "1", **settings},
+            env=environ({"FLASK_SKIP_DOTENV": "1", "PYTHONDONTWRITEBYTECODE": "1", **settings}),
             capture_output=True,
             text=True,
             timeout=300,
@@ -129,7 +129,10 @@ def test_its_own_tests_can_fail(installed: Installed) -> None:
     good = module.read_text("utf-8")
     module.write_text(good.replace('== "active"', '!= "cancelled"'), "utf-8")
     try:
-        done = installed.run("pytest", "-q", "-p", "no:cacheprovider", str(installed.package))
+        done = installed.run(
+            *("pytest", "-q", "-p", "no:cacheprovider", str(installed.package)),
+            *("-k", "numbers_that_cannot_take_calls"),
+        )
     finally:
         module.write_text(good, "utf-8")
     assert done.returncode == 1
