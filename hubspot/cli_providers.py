@@ -139,7 +139,7 @@ def _account(name: str) -> Provider:
     options = _options(name, kind)
     try:
         return kind(options, name)
-    except Exception as error:
+    except Exception as error:  # as above
         raise click.ClickException(
             f"{name} takes no such options: {type(error).__name__}"
         ) from None

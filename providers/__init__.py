@@ -43,6 +43,8 @@ GROUP = "helpdesk_numbers.providers"
 _INFRASTRUCTURE = {
     "base",
     "contract",
+    "contract_local",
+    "contract_oauth",
     "directory",
     "errors",
     "fake",

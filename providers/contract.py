@@ -1,31 +1,24 @@
-# ruff: noqa: S101
-"""The tests behind providers/testing.py, which is what to import."""
+"""The tests behind providers/testing.py, which is what to import: those over HTTP."""
 
 import copy
-import fnmatch
-import logging
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.message import Message
 from email.utils import format_datetime
 from functools import partial
-from io import StringIO
 from typing import Any, ClassVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
-from msgspec.structs import fields
 
-from .base import ANYBODY, Deadline, PhoneNumber, Provider, Query
+from .base import ANYBODY, Deadline, Query
+from .contract_local import LocalContract, by_rule, e164
 from .errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
 from .fake import (
     ABSENT,
-    LONG_S,
     Asked,
     ByLink,
     ByToken,
@@ -41,8 +34,6 @@ from .fake import (
     reset,
 )
 from .http import HTTPProvider
-from .numbers import to_e164
-from .options import build, is_secret
 
 Spoil = Callable[[Asked], Reply | Fault | None]
 """Something else to answer with, or None for what the carrier answers."""
@@ -50,88 +41,8 @@ Spoil = Callable[[Asked], Reply | Fault | None]
 Moment = Callable[[datetime], str]
 RateLimit = tuple[Mapping[str, str | Moment], float]
 
-PATIENCE_S = 0.4
+PATIENCE_S = 0.2
 SLACK_S = 2.0  # for a busy machine, beyond the deadline
-
-
-class LocalContract:
-    """For a provider that asks nobody, such as one that reads its numbers from a file."""
-
-    provider: ClassVar[type[Provider]]
-
-    options: ClassVar[Mapping[str, Any]]
-    """Options that make an account, with invented secrets of eight characters or more."""
-
-    expected: ClassVar[Sequence[PhoneNumber]]
-    """What those options, or the documented reply, give."""
-
-    def settings(self) -> dict[str, Any]:
-        return dict(self.options)
-
-    def account(self, **changes: Any) -> Provider:
-        """An account of `options` and `changes`, as the directory makes one."""
-        faults: list[str] = []
-        options = build(self.provider.Options, self.settings() | changes, str, faults)
-        assert options is not None, faults
-        return self.provider(options, "the-account")
-
-    def secrets(self) -> set[str]:
-        """Texts that must not show anywhere."""
-        given = {str(self.options.get(name) or "") for name in self.secret_options()}
-        return given - {""}
-
-    def secret_options(self) -> set[str]:
-        return {field.name for field in fields(self.provider.Options) if is_secret(field)}
-
-    @pytest.fixture(autouse=True)
-    def silence(
-        self, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
-    ) -> Iterator[None]:
-        """No test of the contract lets a secret into a log or onto the terminal."""
-        caplog.set_level(logging.DEBUG)
-        log = StringIO()
-        handler = logging.StreamHandler(log)  # caplog's own forgets the test in its teardown
-        logging.getLogger().addHandler(handler)
-        yield
-        logging.getLogger().removeHandler(handler)
-        shown = log.getvalue() + "".join(capfd.readouterr())
-        assert not [secret for secret in self.secrets() if secret in shown], "a secret was logged"
-
-    def test_numbers_are_read_as_documented(self) -> None:
-        assert self.account().ask(Query()) == list(self.expected)
-
-    def test_each_missing_option_is_named(self) -> None:
-        for field in fields(self.provider.Options):
-            if field.required:
-                given = {k: v for k, v in self.settings().items() if k != field.name}
-                faults: list[str] = []
-                assert build(self.provider.Options, given, str, faults) is None
-                assert [fault for fault in faults if fault.startswith(field.name)]
-
-    def test_an_unknown_option_is_named(self) -> None:
-        faults: list[str] = []
-        assert not build(self.provider.Options, self.settings() | {"colour": "red"}, str, faults)
-        assert [fault for fault in faults if fault.startswith("colour")]
-
-    def test_secrets_do_not_show_in_an_account(self) -> None:
-        account = self.account()
-        shown = repr(account) + str(account) + repr(account.options) + str(account.options)
-        assert not [secret for secret in self.secrets() if secret in shown]
-
-    def test_a_rule_gives_what_it_gives_on_the_whole_list(self) -> None:
-        everything = self.account().ask(Query())
-        assert everything
-        for numbers, names, owner in rules(everything):
-            found = self.account().ask(Query(numbers, names, owner))
-            wanted = by_rule(everything, numbers, names, owner)
-            assert by_rule(found, numbers, names, owner) == wanted, (numbers, names, owner)
-
-    def test_threads_share_an_account(self) -> None:
-        account = self.account()
-        wanted = self.account().ask(Query())
-        with ThreadPoolExecutor(8) as threads:
-            found = list(threads.map(lambda _: account.ask(Query()), range(24)))
-        assert all(each == wanted for each in found)
 
 
 class ProviderContract(LocalContract):
@@ -426,163 +337,6 @@ class ProviderContract(LocalContract):
             assert type(self.fails(10, **pasted)) is Refused
 
 
-class OAuthContract(ProviderContract):
-    """For an `OAuthProvider`. `authorization` is that of the request for a token."""
-
-    form: ClassVar[Mapping[str, str]]
-    """What the carrier wants in the form that a token is asked for with."""
-
-    breaking_points = ("the first page", "a later page", "the token")
-
-    issued: list[str]
-    valid: set[str]
-    life_s: float
-
-    @pytest.fixture(autouse=True)
-    def play(self) -> Iterator[None]:
-        self.issued, self.valid, self.life_s = [], set(), 3600
-        yield from self.playing()
-
-    @property
-    def token_path(self) -> str:
-        base = f"{getattr(self.provider, 'base_url', '').rstrip('/')}/"
-        return urlsplit(urljoin(base, self.oauth_url())).path
-
-    def oauth_url(self) -> str:
-        url = getattr(self.provider, "oauth_url", None)
-        assert isinstance(url, str), "the provider says no oauth_url"
-        return url
-
-    def settings(self) -> dict[str, Any]:
-        elsewhere = urlsplit(self.oauth_url()).netloc
-        more = {"oauth_url": self.carrier.url + self.token_path} if elsewhere else {}
-        return super().settings() | more
-
-    def secrets(self) -> set[str]:
-        return super().secrets() | set(self.issued)
-
-    def authorised(self, asked: Asked) -> bool:
-        kind, _, token = asked.headers.get("Authorization", "").partition(" ")
-        return kind == "Bearer" and token in self.valid
-
-    def answer(self, asked: Asked) -> Reply | Fault:
-        if asked.path != self.token_path:
-            return super().answer(asked)
-        spoilt = self.spoil(asked) if self.spoil else None
-        if spoilt is not None:
-            return spoilt
-        right = asked.method == "POST" and self.form.items() <= asked.form.items()
-        if not right or asked.headers["Authorization"] != self.authorization:
-            return Reply({"error": "invalid_client"}, 401)
-        token = f"token-{len(self.issued)}-of-the-account"
-        self.issued.append(token)
-        self.valid.add(token)
-        return Reply({"access_token": token, "token_type": "bearer", "expires_in": self.life_s})
-
-    def is_at(self, where: str, asked: Asked) -> bool:
-        if where == "the token":
-            return asked.path == self.token_path
-        return asked.path != self.token_path and super().is_at(where, asked)
-
-    def tokens_asked(self) -> int:
-        return sum(asked.path == self.token_path for asked in self.carrier.asked)
-
-    def at_once(self, account: Provider, patience_s: float = 10) -> list[object]:
-        """What eight threads get that ask together: numbers or the error's kind."""
-        together = threading.Barrier(8)
-
-        def ask(_: int) -> object:
-            together.wait(10)
-            try:
-                return account.ask(Query(deadline=Deadline(patience_s)))
-            except ProviderError as error:
-                return type(error)
-
-        with ThreadPoolExecutor(8) as threads:
-            return list(threads.map(ask, range(8)))
-
-    def test_threads_and_lookups_share_a_token(self) -> None:
-        account = self.account()
-        assert self.at_once(account) == [account.ask(Query())] * 8
-        assert self.tokens_asked() == 1
-
-    def test_accounts_do_not_share_a_token(self) -> None:
-        self.account().ask(Query())
-        self.account().ask(Query())
-        assert self.tokens_asked() == 2
-
-    def test_a_token_is_replaced_shortly_before_it_ends(self) -> None:
-        account, self.life_s = self.account(), 1
-        account.ask(Query())
-        time.sleep(0.95)
-        account.ask(Query())
-        assert self.tokens_asked() == 2
-
-    def test_a_revoked_token_is_replaced_once_for_all_threads(self) -> None:
-        account = self.account()
-        wanted = account.ask(Query())
-        self.valid.clear()
-        assert self.at_once(account) == [wanted] * 8
-        assert self.tokens_asked() == 2
-
-    def test_a_new_token_that_is_refused_is_not_replaced_at_once(self) -> None:
-        self.spoil = lambda asked: Reply({}, 401) if asked.path == self.path else None
-        account = self.account()
-        with pytest.raises(Refused):
-            account.ask(Query())
-        assert self.tokens_asked() == 1
-        self.spoil = None
-        assert account.ask(Query())
-
-    @pytest.mark.parametrize(("status", "kind"), [(429, RateLimited), (401, Refused)])
-    def test_threads_share_the_answer_that_there_is_no_token(
-        self, status: int, kind: type[ProviderError]
-    ) -> None:
-        def slowly_refuse(asked: Asked) -> Reply:
-            time.sleep(0.3)
-            return Reply({}, status)
-
-        self.spoil = slowly_refuse
-        assert self.at_once(self.account()) == [kind] * 8
-        assert self.tokens_asked() == 1
-
-    def test_no_thread_waits_for_another_s_token_beyond_its_deadline(self) -> None:
-        asked, told = threading.Event(), threading.Event()
-
-        def slowly_issue(request: Asked) -> None:
-            if request.path == self.token_path:
-                asked.set()
-                told.wait(LONG_S)
-
-        self.spoil = slowly_issue
-        account = self.account()
-        with ThreadPoolExecutor(1) as threads:
-            patient = threads.submit(account.ask, Query())
-            assert asked.wait(10)
-            started = time.monotonic()
-            with pytest.raises(Unreachable):
-                account.ask(Query(deadline=Deadline(PATIENCE_S)))
-            assert time.monotonic() - started < PATIENCE_S + SLACK_S
-            told.set()
-            assert patient.result(10) == list(self.expected)
-
-    @pytest.mark.parametrize(
-        "said", [{}, {"access_token": ""}, {"access_token": None}, [], "token"]
-    )
-    def test_an_answer_without_a_token_is_unreadable(self, said: object) -> None:
-        self.spoil = lambda asked: Reply(said) if asked.path == self.token_path else None
-        assert type(self.fails()) is Unreadable
-
-    @pytest.mark.parametrize("life", ["3600", None, ABSENT])
-    def test_a_life_told_oddly_or_not_at_all_is_survived(self, life: object) -> None:
-        said = {"access_token": "token-by-hand"} | ({} if life is ABSENT else {"expires_in": life})
-        self.valid.add("token-by-hand")
-        self.spoil = lambda asked: Reply(said) if asked.path == self.token_path else None
-        account = self.account()
-        assert account.ask(Query()) == account.ask(Query())
-        assert self.tokens_asked() == 1
-
-
 HTML = b"<html><body>Bad gateway, call +12025550199</body></html>"
 
 FAULTS: Mapping[str, tuple[Reply | Fault, type[ProviderError]]] = {
@@ -608,53 +362,9 @@ def made(index: int) -> str:
     return f"+1{201 + index // 100}55501{index % 100:02}"
 
 
-def e164(number: PhoneNumber) -> str:
-    """The number in E.164, empty if it is none."""
-    read = to_e164(str(number.number))
-    return read.number if read else ""
-
-
 def places(item: Any, above: str = "") -> Iterator[tuple[str, Any]]:
     """Each field of an item, and of the objects in it, by its dotted place."""
     for name, value in item.items():
         yield f"{above}{name}", value
         if isinstance(value, dict):
             yield from places(value, f"{above}{name}.")
-
-
-Rule = tuple[tuple[str, ...], tuple[str, ...], str | None]
-
-
-def rules(numbers: Sequence[PhoneNumber]) -> Iterator[Rule]:
-    """Rules that fit some of the numbers, all, or none."""
-    all_of_them = tuple(dict.fromkeys(filter(None, map(e164, numbers))))
-    names = tuple(number.name for number in numbers if number.name)
-    owners = list(dict.fromkeys(owner for number in numbers for owner in number.owners))
-    for wanted in (all_of_them[:1], all_of_them[-2:], all_of_them, ("+12025550199",)):
-        yield wanted, (), None
-        yield wanted, names[:1] or ("*",), None
-    for patterns in (names[:1], ("*",), ("no such name",), ("*LINE*", *names[-1:])):
-        yield (), patterns, None
-    for owner in [*owners[:3], "no-such-owner"]:
-        yield (), (), owner
-        yield all_of_them[:1], (), owner
-
-
-def by_rule(
-    found: Sequence[PhoneNumber],
-    numbers: tuple[str, ...],
-    names: tuple[str, ...],
-    owner: str | None,
-) -> set[tuple[str, str, bool]]:
-    """What a rule leaves of a listing."""
-    return {
-        (e164(number), number.name, number.voice)
-        for number in found
-        if (not numbers or e164(number) in numbers)
-        and (not names or any(_fits(number.name, pattern) for pattern in names))
-        and (not owner or owner.casefold() in map(str.casefold, number.owners))
-    }
-
-
-def _fits(name: str, pattern: str) -> bool:
-    return fnmatch.fnmatchcase(name.casefold(), pattern.casefold())

@@ -158,7 +158,7 @@ class Carrier:
         self.asked.append(asked)
         try:
             reply = self.answer(asked)
-        except Exception as error:
+        except Exception as error:  # of whatever kind: the test has a fault
             self.failures.append(error)
             raise
         if isinstance(reply, Reply):

@@ -20,20 +20,16 @@ that serves imports it.
 
 import pytest
 
-pytest.register_assert_rewrite("providers.contract")  # a failure then shows the values
+from .fake import ABSENT, Asked, ByLink, ByNumber, ByToken, Carrier, Paging, Reply, Shown
 
-from .contract import LocalContract, OAuthContract, ProviderContract  # noqa: E402
-from .fake import (  # noqa: E402
-    ABSENT,
-    Asked,
-    ByLink,
-    ByNumber,
-    ByToken,
-    Carrier,
-    Paging,
-    Reply,
-    Shown,
+# A failure then shows the values. It has to come before these modules are imported.
+pytest.register_assert_rewrite(
+    "providers.contract", "providers.contract_local", "providers.contract_oauth"
 )
+
+from .contract import ProviderContract  # noqa: E402 - see above
+from .contract_local import LocalContract  # noqa: E402 - see above
+from .contract_oauth import OAuthContract  # noqa: E402 - see above
 
 __all__ = [
     "ABSENT",

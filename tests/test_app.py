@@ -409,7 +409,7 @@ def test_other_servers_than_gunicorn_will_do(
             del environ[name]
         return inner(environ, start_response)
 
-    app.wsgi_app = bare  # type: ignore[method-assign]
+    app.wsgi_app = bare  # type: ignore[method-assign] # as ProxyFix is put in
     raw = {"RAW_URI": PATH + query, "REQUEST_URI": PATH + query}
     assert post(target=PATH + query, environ_overrides=raw).status_code == 200
 

@@ -7,7 +7,7 @@ import pytest
 
 from providers.base import PhoneNumber, Query
 from providers.http import basic
-from providers.options import build
+from providers.options import Secret, build
 from providers.signalwire import SignalWire
 from providers.testing import ABSENT, ByLink, ProviderContract, Reply
 
@@ -59,7 +59,7 @@ class TestSignalWire(ProviderContract):
 
 @pytest.mark.parametrize("space", ["example", "example.signalwire.com"])
 def test_a_space_has_its_own_host(space: str) -> None:
-    options = SignalWire.Options(space=space, project_id=PROJECT, api_token="t")  # type: ignore[arg-type]
+    options = SignalWire.Options(space=space, project_id=PROJECT, api_token=Secret("t"))
     assert SignalWire(options).base() == "https://example.signalwire.com"
 
 
