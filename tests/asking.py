@@ -78,3 +78,14 @@ def assert_healthy(client: FlaskClient) -> None:
         one["phone_number"] for one in twilio_numbers(20) if can_take_calls(one)
     ]
     assert answer.headers["Numbers-Source"] == "live"
+
+
+def count_of(client: FlaskClient) -> tuple[int, int, str | None]:
+    """Status, count of numbers, and source of an answer."""
+    answer = ask(client)
+    numbers = (answer.json or {}).get("phoneNumbers", [])
+    return answer.status_code, len(numbers), answer.headers.get("Numbers-Source")
+
+
+LIVE = (200, 14, "live")
+KNOWN = (200, 14, "last-known-good")

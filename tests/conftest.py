@@ -2,8 +2,11 @@
 
 import json
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,9 +20,12 @@ from app import create_app
 from hubspot import logs
 from hubspot.signature import Version, signed_headers
 from hubspot.webhook import PATH
-from providers import http
+from providers import guard, http
 from providers.fake import Carrier
+from providers.guard import Guard
 from tests.carrier import SID, TOKEN, TwilioAPI, twilio_numbers
+from tests.https import make_certificate
+from tests.hubspot_api import HubSpotAPI
 
 # A busy machine may take its time.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -79,6 +85,37 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
+def released() -> Iterator[threading.Event]:
+    """What a hanging account waits for, so that it ends with the test."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(64) as pool:
+        yield pool
+
+
+@pytest.fixture
+def make_guard(threads: ThreadPoolExecutor) -> Callable[..., Guard]:
+    """A guard whose calls go to those threads."""
+
+    def made(deadline_s: float = 10, share: int = 64, settled: Any = None) -> Guard:
+        return Guard(threads, deadline_s, share, settled or (lambda *_: None))
+
+    return made
+
+
+@pytest.fixture
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses that a test can wait for."""
+    monkeypatch.setattr(guard, "FIRST_PAUSE_S", 0.3)
+    monkeypatch.setattr(guard, "LONGEST_PAUSE_S", 0.6)
+
+
+@pytest.fixture
 def twilio() -> TwilioAPI:
     """Twilio, with one account of twenty numbers."""
     api = TwilioAPI()
@@ -90,6 +127,19 @@ def twilio() -> TwilioAPI:
 def carrier(twilio: TwilioAPI) -> Iterator[Carrier]:
     with Carrier(twilio) as made:
         yield made
+
+
+@pytest.fixture
+def api() -> Iterator[HubSpotAPI]:
+    """HubSpot's settings API."""
+    with HubSpotAPI() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Certificate and key of tests.https.HOST."""
+    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture

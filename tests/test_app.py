@@ -1,13 +1,11 @@
-"""The service's answers, through the real app: routes, errors, settings, the URL that counts."""
+"""The service's answers, through the real app: routes, errors, and what a carrier does."""
 
 import inspect
 import io
-import itertools
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -22,8 +20,7 @@ from app import create_app
 from hubspot.errors import HubSpotError
 from hubspot.webhook import MAX_BODY_BYTES, PATH
 from providers.fake import Answer, Carrier
-from settings import ConfigurationError
-from tests.carrier import refusing, says
+from tests.carrier import refusing, says, twilio_account
 
 Post = Callable[..., TestResponse]
 
@@ -234,17 +231,11 @@ def test_directory_edited_into_a_faulty_one_is_not_ready_but_alive(
 
 # What a carrier says, and what HubSpot then gets.
 
-CARRIER = """
-[accounts.carrier]
-provider = "twilio"
-account_sid = "AC00000000000000000000000000000000"
-auth_token = "not-a-real-token"
-base_url = "{url}"
 
+PORTALS = """
 [accounts.other]
 provider = "static"
-numbers = [{{ number = "+12025550143", name = "Front desk" }}]
-
+numbers = [{ number = "+12025550143", name = "Front desk" }]
 [portals.1]
 accounts = ["carrier"]
 [portals.2]
@@ -256,7 +247,7 @@ accounts = ["carrier", "other"]
 def carrier(environ: dict[str, str]) -> Iterator[Carrier]:
     """A carrier that `app` is set to ask."""
     with Carrier(says({})) as server:
-        environ["DIRECTORY_TOML"] = CARRIER.format(url=server.url)
+        environ["DIRECTORY_TOML"] = twilio_account("carrier", server.url) + PORTALS
         yield server
 
 
@@ -285,7 +276,7 @@ def test_carrier_that_fails_is_a_502_or_503(
 
 def test_carrier_that_cannot_be_reached_is_a_503(environ: dict[str, str], post: Post) -> None:
     with refusing() as url:
-        environ["DIRECTORY_TOML"] = CARRIER.format(url=url)
+        environ["DIRECTORY_TOML"] = twilio_account("carrier", url) + PORTALS
         answer = post(asked(1))
     wrong(answer, 503, "PROVIDER_UNAVAILABLE")
     assert answer.headers["Retry-After"] == "5"
@@ -310,204 +301,3 @@ def errors_of(module: ModuleType) -> list[type[Exception]]:
 def test_every_error_has_an_answer(kind: type[Exception]) -> None:
     """HubSpotError aside, which is only there to be derived from."""
     assert set(kind.__mro__) & set(service.ANSWERS)
-
-
-# The URL that HubSpot signed.
-
-PUBLIC = "https://numbers.example.com"
-
-
-@pytest.mark.parametrize(
-    ("trusted", "forwarded", "scheme"),
-    [
-        ("0", "https", "http"),
-        ("1", None, "http"),
-        ("1", "https", "https"),
-        ("1", "http, https", "https"),
-        ("1", "https, http", "http"),
-        ("2", "https, http", "https"),
-        ("2", "http, https, http", "https"),
-        ("2", "https", "http"),
-    ],
-)
-def test_as_many_proxies_as_configured_are_believed(
-    environ: dict[str, str], post: Post,
-    trusted: str, forwarded: str | None, scheme: str,
-) -> None:  # fmt: skip
-    environ["TRUSTED_PROXIES"] = trusted
-    other = {"http": "https", "https": "http"}[scheme]
-    headers = {"X-Forwarded-Proto": forwarded}
-    assert post(url=f"{scheme}://localhost{PATH}", headers=headers).status_code == 200
-    assert post(url=f"{other}://localhost{PATH}", headers=headers).status_code == 401
-
-
-@pytest.mark.parametrize(
-    "header", ["X-Forwarded-Host", "X-Forwarded-Prefix", "Forwarded", "X-Real-Host"]
-)
-def test_host_is_the_host_header_whatever_else_is_sent(post: Post, header: str) -> None:
-    headers = {header: "host=elsewhere.example" if header == "Forwarded" else "elsewhere.example"}
-    assert post(headers=headers).status_code == 200
-    assert post(headers=headers, url=f"http://elsewhere.example{PATH}").status_code == 401
-
-
-def test_host_header_counts_with_its_port(post: Post) -> None:
-    headers = {"Host": "numbers.example.com:8443"}
-    assert post(headers=headers, url=f"http://numbers.example.com:8443{PATH}").status_code == 200
-    assert post(headers=headers, url=f"http://numbers.example.com{PATH}").status_code == 401
-
-
-ODD_TARGETS = [
-    PATH,
-    f"{PATH}?",
-    f"{PATH}??",
-    f"{PATH}?a=%20b&a=+&c",
-    f"{PATH}?x=%3A%2F%3f&y=%C3%A9%25",
-    f"{PATH}?url=http://elsewhere.example/",
-    f"{PATH}?b=1&a=2",
-    "/hubspot%2Fphone-numbers",
-    "/hubspot%2fphone-numbers",
-    "/%68ubspot/phone-numbers",
-]
-
-
-@pytest.mark.parametrize("target", ODD_TARGETS)
-@pytest.mark.parametrize("public", [None, PUBLIC, PUBLIC + "/", PUBLIC + "/some/prefix"])
-def test_path_and_query_count_as_they_came(
-    environ: dict[str, str], post: Post, target: str, public: str | None
-) -> None:
-    if public:
-        environ["PUBLIC_URL"] = public
-    base = (public or "http://localhost").rstrip("/")
-    raw = {"RAW_URI": target, "REQUEST_URI": target}
-    assert post(target=target, url=base + target, environ_overrides=raw).status_code == 200
-    other = base + target.replace("?", "?&") + ("" if "?" in target else "?")
-    assert post(target=target, url=other, environ_overrides=raw).status_code == 401
-
-
-@pytest.mark.parametrize("query", ["", "?", "?url=http://elsewhere.example/"])
-def test_absolute_request_target_counts_from_its_path(post: Post, query: str) -> None:
-    """A proxy may send it: https://www.rfc-editor.org/rfc/rfc9112#section-3.2.2"""
-    absolute = {"RAW_URI": f"http://internal:8000{PATH}{query}"}
-    assert post(url=f"http://localhost{PATH}{query}", environ_overrides=absolute).status_code == 200
-    assert post(url=absolute["RAW_URI"], environ_overrides=absolute).status_code == 401
-
-
-@pytest.mark.parametrize(
-    ("kept", "query"),
-    [
-        *itertools.product(["RAW_URI", "REQUEST_URI"], ["", "?", "?a=%20b&c=%3A"]),
-        *[(None, ""), (None, "?a=%20b&c=%3A")],  # WSGI alone does not tell an empty query from none
-    ],
-)
-def test_other_servers_than_gunicorn_will_do(
-    app: Flask, post: Post, kept: str | None, query: str
-) -> None:
-    inner = app.wsgi_app
-
-    def bare(environ: dict[str, Any], start_response: Any) -> Any:
-        for name in {"RAW_URI", "REQUEST_URI"} - {kept}:
-            del environ[name]
-        return inner(environ, start_response)
-
-    app.wsgi_app = bare  # type: ignore[method-assign] # as ProxyFix is put in
-    raw = {"RAW_URI": PATH + query, "REQUEST_URI": PATH + query}
-    assert post(target=PATH + query, environ_overrides=raw).status_code == 200
-
-
-# The start.
-
-
-def faults(environ: dict[str, str]) -> tuple[str, ...]:
-    with pytest.raises(ConfigurationError) as caught:
-        create_app(environ)
-    for fault in caught.value.faults:
-        assert fault in caught.value.message
-    return caught.value.faults
-
-
-def test_start_without_settings_names_all_that_are_required() -> None:
-    names = [fault.partition(":")[0] for fault in faults({})]
-    assert names == ["HUBSPOT_CLIENT_SECRET", "DIRECTORY"]
-
-
-@pytest.mark.parametrize("secret", ["", " ", ",", " , ", "[]", '[""]', '["good", " "]'])
-def test_start_without_a_secret_is_none(environ: dict[str, str], secret: str) -> None:
-    """An empty one would let anybody sign."""
-    [fault] = faults(environ | {"HUBSPOT_CLIENT_SECRET": secret})
-    assert fault == "HUBSPOT_CLIENT_SECRET: missing; without it no request can be proven"
-
-
-@pytest.mark.parametrize("secret", ["pat-na1-x", "good, pat-na1-x", '["pat-na1-x"]'])
-def test_access_token_in_the_secrets_place_is_refused(environ: dict[str, str], secret: str) -> None:
-    [fault] = faults(environ | {"HUBSPOT_CLIENT_SECRET": secret})
-    assert "access token" in fault
-    assert "pat-" not in fault
-
-
-def test_directory_in_two_places_is_refused(environ: dict[str, str]) -> None:
-    [fault] = faults(environ | {"DIRECTORY": "directory.toml"})
-    assert fault.startswith("DIRECTORY_TOML: not together with DIRECTORY")
-
-
-MALFORMED = {
-    "HUBSPOT_CLIENT_SECRET": " , ",
-    "HUBSPOT_APP_ID": "0",
-    "HUBSPOT_SIGNATURE_VERSIONS": "v3,v4",
-    "PUBLIC_URL": "numbers.example.com",
-    "TRUSTED_PROXIES": "-1",
-    "HUBSPOT_API_VERSION": "v9",
-    "HUBSPOT_API_BASE_URL": "ftp://x",
-    "HUBSPOT_PORTAL_IDS": "62515,abc",
-    "LOOKUP_DEADLINE": "soon",
-    "LAST_KNOWN_GOOD": "-1",
-    "LOG_FORMAT": "xml",
-    "LOG_LEVEL": "loud",
-    "PORT": "99999",
-    "WEB_CONCURRENCY": "0",
-    "WEB_THREADS": "many",
-}
-
-
-@pytest.mark.parametrize(("name", "value"), MALFORMED.items())
-def test_malformed_setting_stops_the_start(environ: dict[str, str], name: str, value: str) -> None:
-    [fault] = faults(environ | {name: value})
-    assert setting_of(fault) == name
-
-
-def setting_of(fault: str) -> str:
-    return fault.partition(":")[0].partition("[")[0]
-
-
-def test_all_malformed_settings_are_named_at_once(environ: dict[str, str]) -> None:
-    found = [setting_of(fault) for fault in faults(environ | MALFORMED)]
-    assert sorted(found) == sorted(MALFORMED)
-
-
-def test_one_account_mode_names_what_it_lacks(environ: dict[str, str]) -> None:
-    del environ["DIRECTORY_TOML"]
-    text = "\n".join(faults(environ | {"PROVIDER": "twilio"}))
-    assert "TWILIO_ACCOUNT_SID" in text
-    assert "HUBSPOT_PORTAL_IDS" in text
-
-
-SECRETS = {
-    "HUBSPOT_CLIENT_SECRET": "pat-na1-not-a-real-token",
-    "HUBSPOT_ACCESS_TOKEN": "not-a-real-access-token",
-    "HUBSPOT_DEVELOPER_API_KEY": "not-a-real-api-key",
-    "TWILIO_AUTH_TOKEN": "not-a-real-auth-token",
-    "TWILIO_API_SECRET": "not-a-real-api-secret",
-}
-
-
-def test_faults_show_no_secret(environ: dict[str, str]) -> None:
-    for change in ({}, {"DIRECTORY_TOML": "", "PROVIDER": "twilio"}, {"DIRECTORY_TOML": CARRIER}):
-        text = "\n".join(faults(environ | SECRETS | {"PORT": "x"} | change))
-        assert "HUBSPOT_CLIENT_SECRET" in text
-        assert not [value for value in SECRETS.values() if value in text]
-
-
-def test_faults_of_the_directory_stop_the_start(environ: dict[str, str]) -> None:
-    environ["DIRECTORY_TOML"] += "[portals.1]\naccounts = ['nobody']\n[portals.x]\naccounts = []\n"
-    assert [fault.partition(":")[0] for fault in faults(environ)] == [
-        "portals.1.accounts[0]", "portals.x",
-    ]  # fmt: skip

@@ -1,23 +1,21 @@
-"""`flask providers`: the list, a try, and the files of a new one."""
+"""`flask providers`: the list, and a try."""
 
 import json
 import os
 import pty
 import re
 import select
-import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hubspot import cli_providers
 from providers.fake import Asked, Carrier, Reply, hang
-from tests.commands import Done, flask, here
+from tests.commands import flask, here
 from tests.server import ROOT, environ
 
 KEY = "KEY-not-a-real-one"
@@ -237,127 +235,6 @@ def test_options_that_need_each_other_are_asked_for() -> None:
     assert "0 numbers, 0 of them usable" in shown
     assert answers["TWILIO_ACCOUNT_SID"] in shown, "what is no secret is seen while typed"
     assert "a-token-of-tests" not in shown
-
-
-# new
-
-
-@pytest.fixture(scope="module")
-def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkout to write into."""
-    target = tmp_path_factory.mktemp("checkout")
-    ignore = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
-    for name in ("app.py", "settings.py", "pyproject.toml", "README.md"):
-        shutil.copy(ROOT / name, target)
-    for name in ("hubspot", "providers", "examples", "docs"):
-        shutil.copytree(ROOT / name, target / name, ignore=ignore)
-    (target / "tests" / "data").mkdir(parents=True)
-    return target
-
-
-@pytest.fixture
-def new(copy: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Done]:
-    """`flask providers new` in that checkout."""
-    monkeypatch.setattr(cli_providers, "ROOT", copy)
-    return lambda *arguments: here({}, "providers", "new", *arguments)
-
-
-def files_of(name: str) -> list[str]:
-    return [
-        f"providers/{name}.py",
-        f"tests/test_provider_{name}.py",
-        f"tests/data/{name}/numbers.json",
-        f"docs/providers/{name}.md",
-    ]
-
-
-def run(cwd: Path, *arguments: str) -> Done:
-    return subprocess.run(
-        [sys.executable, "-m", *arguments],
-        cwd=cwd,
-        env=environ({"PYTHONDONTWRITEBYTECODE": "1"}),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-
-
-@pytest.mark.parametrize("name", ["x", "thrush", "an_uncommonly_long_carrier_nam"])
-def test_a_new_provider_s_files_need_no_correction(copy: Path, name: str) -> None:
-    done = flask({}, "providers", "new", name, cwd=copy)
-    assert done.returncode == 0, done.stderr
-    for file in files_of(name):
-        assert file in done.stdout
-        text = (copy / file).read_text("utf-8")
-        assert "larkline" not in text.casefold(), file
-    python = [file for file in files_of(name) if file.endswith(".py")]
-    for check in (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]):
-        checked = run(copy, *check, *python)
-        assert checked.returncode == 0, checked.stdout + checked.stderr
-    listed = json.loads(flask({}, "providers", "--json", cwd=copy).stdout)
-    assert name in [one["provider"] for one in listed]
-
-
-def test_a_new_provider_passes_its_contract(copy: Path) -> None:
-    assert flask({}, "providers", "new", "redwing", cwd=copy).returncode == 0
-    done = run(copy, "pytest", "-q", "-p", "no:cacheprovider", "tests/test_provider_redwing.py")
-    assert done.returncode == 0, done.stdout[-3000:]
-    assert int(re.findall(r"(\d+) passed", done.stdout)[0]) > 40
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("twilio", "static", "http", "paging", "testing", "page", "secret", "class", "Thrush"),
-        *("two-words", "two__words", "_x", "1st", "../x", "a b", "a" * 31, ""),
-    ],
-)
-def test_a_name_that_is_taken_or_no_name_is_refused(
-    copy: Path, new: Callable[..., Done], name: str
-) -> None:
-    before = sorted(copy.rglob("*"))
-    done = new(name)
-    assert done.returncode == 2, done.stdout
-    assert "Traceback" not in done.stderr
-    assert sorted(copy.rglob("*")) == before
-
-
-@pytest.mark.parametrize("index", range(4))
-def test_nothing_is_overwritten_or_half_written(
-    copy: Path, new: Callable[..., Done], index: int
-) -> None:
-    files = files_of(f"wren{index}")
-    own = copy / files[index]
-    own.parent.mkdir(parents=True, exist_ok=True)
-    own.write_text("mine")
-    done = new(f"wren{index}")
-    assert done.returncode == 2
-    assert own.read_text() == "mine"
-    assert [file for file in files if (copy / file).exists()] == [files[index]]
-    own.unlink()
-
-
-def test_a_package_of_one_s_own_is_written(new: Callable[..., Done], tmp_path: Path) -> None:
-    done = new("thrush_voice", "--package", str(tmp_path / "thrush"))
-    assert done.returncode == 0, done.stderr
-    written = {path.name: path.read_text("utf-8") for path in (tmp_path / "thrush").iterdir()}
-    assert set(written) == {
-        "README.md", "pyproject.toml", "test_thrush_voice.py", "thrush_voice.json",
-        "thrush_voice.py",
-    }  # fmt: skip
-    assert 'thrush_voice = "thrush_voice:ThrushVoice"' in written["pyproject.toml"]
-    assert not [name for name, text in written.items() if "larkline" in text.casefold()]
-    again = new("thrush_voice", "--package", str(tmp_path / "thrush"))
-    assert again.returncode == 2
-
-
-def test_a_package_does_not_take_another_module_s_name(
-    new: Callable[..., Done], tmp_path: Path
-) -> None:
-    done = new("requests", "--package", str(tmp_path / "thrush"))
-    assert done.returncode == 2
-    assert not (tmp_path / "thrush").exists()
 
 
 def names(shown: str) -> list[Any]:

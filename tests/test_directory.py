@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from providers.base import Provider
-from providers.directory import Directory, OneAccount, Rule, Source, parse, read_account
+from providers.directory import OneAccount, Rule, Source, parse, read_account
 from providers.lookup import Lookup
 from providers.options import Faults
+from tests.accounts import Fixed
 
 TOKEN = "token-of-acme"
 ENVIRON = {"ACME_TOKEN": TOKEN, "DESK_NUMBER": "+12025550100", "EMPTY": ""}
@@ -43,16 +44,6 @@ EAST, WEST, SALES = "+12025550143", "+12025550144", "+12025550145"
 NIGHT, NAMELESS = "+12025550100", "+12025550101"
 ALL = [EAST, WEST, SALES, NIGHT, NAMELESS]
 PORTAL = '[portals.62515]\naccounts = ["front-desk", "back-office"]\n'
-
-
-class Fixed:
-    """A directory that stays as it is."""
-
-    def __init__(self, directory: Directory) -> None:
-        self._directory = directory
-
-    def current(self) -> Directory:
-        return self._directory
 
 
 def seen(text: str, user_id: int = 1001, portal_id: int = 62515) -> list[str]:
@@ -164,165 +155,6 @@ def test_env_values_come_from_the_environment() -> None:
     assert getattr(account.options, "auth_token", None) == TOKEN
     assert (account.account, account.options.country) == ("acme-us", "US")
     assert TOKEN not in repr(account.options)
-
-
-# Faults
-
-
-NONE = "portals: there are none, so nobody would see a number"
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("", [NONE]),
-        ("# nothing yet", [NONE]),
-        (DESKS, [NONE]),
-        (DESKS + "[portals]", [NONE]),
-        (DESKS + "[portals.62515]", ["portals.62515.accounts: missing"]),
-        ("[portals.62515]\naccounts = []\n[extra]", ["extra: no such table"]),
-        (
-            "[portals.62515]\naccounts = []\n[acounts.a]",
-            ["acounts: no such table (did you mean 'accounts'?)"],
-        ),
-        ("accounts = 7\n[portals.1]\naccounts = []", ["accounts: not a table"]),
-        ("portals = [1]", ["portals: not a table"]),
-        ("[portals]\n62515 = ['acme']", ["portals.62515: not a table"]),
-        ("[accounts]\na = 'x'\n[portals.1]\naccounts = []", ["accounts.a: not a table"]),
-        ("[accounts.a]\n[portals.1]\naccounts = []", ["accounts.a.provider: missing"]),
-        (
-            "[accounts.a]\nprovider = 7\n[portals.1]\naccounts = []",
-            ["accounts.a.provider: missing"],
-        ),
-        (
-            "[accounts.a]\nprovider = 'twillio'\n[portals.1]\naccounts = []",
-            ["accounts.a.provider: no provider 'twillio' (did you mean 'twilio'?)"],
-        ),
-        (
-            TWILIO.replace("auth_token", "auth_tokn") + "[portals.1]\naccounts = ['acme-us']",
-            ["accounts.acme-us.auth_tokn: no such option (did you mean 'auth_token'?)"],
-        ),
-        (
-            TWILIO.replace("ACME_TOKEN", "ACME_TOKN") + "[portals.1]\naccounts = ['acme-us']",
-            ["accounts.acme-us.auth_token: the environment variable ACME_TOKN is not set"],
-        ),
-        (
-            TWILIO.replace("ACME_TOKEN", "EMPTY") + "[portals.1]\naccounts = ['acme-us']",
-            ["accounts.acme-us.auth_token: the environment variable EMPTY is not set"],
-        ),
-        (
-            TWILIO.replace('"US"', '"USA"') + "[portals.1]\naccounts = ['acme-us']",
-            ["accounts.acme-us.country: not an ISO 3166-1 alpha-2 code in capitals, such as US"],
-        ),
-        (
-            DESKS + "[portals.1]\naccounts = ['frontdesk']",
-            ["portals.1.accounts[0]: no account 'frontdesk' (did you mean 'front-desk'?)"],
-        ),
-        (
-            DESKS + "[portals.1]\naccounts = 'front-desk'",
-            ["portals.1.accounts: expected a list, got text"],
-        ),
-        (
-            DESKS + "[portals.1]\naccounts = []\nusers = 'some'",
-            ["portals.1.users: invalid enum value 'some'"],
-        ),
-        (DESKS + "[portals.1]\naccounts = []\nuser = 7", ["portals.1.user: expected a table"]),
-        (
-            DESKS + "[portals.1]\naccounts = []\nuser.1001 = 'all'",
-            ["portals.1.user[...]: expected a table, got text"],
-        ),
-        (
-            DESKS + "[portals.1]\naccounts = []\nusres = 'all'",
-            ["portals.1.usres: no such option (did you mean 'users'?)"],
-        ),
-        (
-            PORTAL + DESKS + "[portals.62515.user.1001]\nnumbers = ['desk', '+12025550143', '5']",
-            [
-                "portals.62515.user.1001.numbers[0]: not a phone number",
-                "portals.62515.user.1001.numbers[2]: not a phone number",
-            ],
-        ),
-        (
-            PORTAL + DESKS + "[portals.62515.user.1001]\nnumbers = [12025550143]",
-            ["portals.62515.user.1001.numbers[0]: expected text, got a whole number"],
-        ),
-        (
-            PORTAL + DESKS + "[portals.62515.user.1001]\nnumbers = '+12025550143'",
-            ["portals.62515.user.1001.numbers: expected a list"],
-        ),
-        (
-            PORTAL + DESKS + "[portals.62515.user.1001]\nnames = 'Sales'",
-            ["portals.62515.user.1001.names: expected a list"],
-        ),
-        (
-            PORTAL + DESKS + "[portals.62515.user.1001]\nowner = ['anna@acme.example']",
-            ["portals.62515.user.1001.owner: expected text"],
-        ),
-        (
-            PORTAL + DESKS + "[portals.62515.user.1001]\nnumber = ['+12025550143']",
-            ["portals.62515.user.1001.number: no such option (did you mean 'numbers'?)"],
-        ),
-        (
-            DESKS + "[portals.1]\naccounts = ['front-desk']\n[portals.1.user.7]\n"
-            "accounts = ['front-desk', 'back-office']",
-            ["portals.1.user.7.accounts[1]: no account 'back-office'"],
-        ),
-    ],
-)
-def test_a_fault_names_its_place(text: str, expected: list[str]) -> None:
-    found = faults(text)
-    assert len(found) == len(expected)
-    for fault, beginning in zip(found, expected, strict=True):
-        assert fault.startswith(beginning)
-
-
-@pytest.mark.parametrize("portal_id", ["0", "-5", "1.5", "acme", "٣", "9223372036854775808", "''"])
-def test_ids_are_hubspots(portal_id: str) -> None:
-    key = f'"{portal_id.strip(chr(39))}"'
-    what = "not an id of HubSpot's, which are positive integers"
-    bare = portal_id.strip("'")
-    assert faults(f"[portals.{key}]\naccounts = []") == [f"portals.{bare}: {what}"]
-    text = f"[portals.1]\naccounts = []\n[portals.1.user.{key}]"
-    assert faults(text) == [f"portals.1.user.{bare}: {what}"]
-
-
-def test_all_faults_come_at_once() -> None:
-    text = f"""{TWILIO.replace("auth_token", "token")}
-        [accounts.other]\nprovider = "twillio"
-        [portals.62515]\naccounts = ["acme-us", "nobody"]
-        [portals.62515.user.1001]\nnumbers = ["sales"]
-        [portals.first]\naccounts = ["acme"]"""
-    places = {fault.partition(":")[0] for fault in faults(text)}
-    assert places == {
-        "accounts.acme-us.token",
-        "accounts.other.provider",
-        "portals.62515.accounts[1]",
-        "portals.62515.user.1001.numbers[0]",
-        "portals.first",
-        "portals.first.accounts[0]",
-    }
-
-
-@pytest.mark.parametrize(
-    ("text", "where"),
-    [
-        (f'{TWILIO}[portals.62515\naccounts = ["acme-us"]', "line 7"),
-        (f"{TWILIO}{TWILIO}", "line 8"),
-        (f'a = 1\nb = "{TOKEN}\nc = "+12025550143"', "line 2"),
-        (f'a = "{TOKEN}"\na = "{TOKEN}"\n', "line 2"),
-        ('{"accounts": {}}', "line 1"),
-    ],
-)
-def test_broken_toml_is_a_fault_with_its_line(text: str, where: str) -> None:
-    found = faults(text)
-    assert len(found) == 1
-    assert found[0].startswith("the directory is not TOML: ")
-    assert where in found[0]
-
-
-@pytest.mark.parametrize("text", ["a = " + "[" * 100_000, "a = " + "9" * 100_000])
-def test_toml_beyond_all_bounds_is_a_fault(text: str) -> None:
-    assert faults(text)[0].startswith("the directory is not TOML: ")
 
 
 # Live reload

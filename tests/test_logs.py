@@ -15,11 +15,10 @@ from hubspot import logs
 from hubspot.signature import OLD_HEADER, TIMESTAMP_HEADER, V3_HEADER, signed_headers
 from hubspot.webhook import PATH
 from providers.fake import Carrier
-from tests.carrier import HTML, says
+from tests.carrier import HTML, TOKEN, says, twilio_account
 
 Post = Callable[..., TestResponse]
 
-TOKEN = "not-a-real-carrier-token"
 NUMBER = "+12025550143"
 # One number in the forms that it may slip into a URL.
 WRITTEN = [
@@ -97,17 +96,10 @@ def test_another_app_is_named(post: Post, lines: Lines) -> None:
     assert line["reason"] == "for app 999; HUBSPOT_APP_ID is 54321"
 
 
-CARRIER = """
-[accounts.carrier]
-provider = "twilio"
-account_sid = "AC00000000000000000000000000000000"
-auth_token = "{token}"
-base_url = "{url}"
-
+PORTALS = """
 [accounts.desk]
 provider = "static"
-numbers = [{{ number = "+12025550143", name = "Desk +1 202 555 0143" }}]
-
+numbers = [{ number = "+12025550143", name = "Desk +1 202 555 0143" }]
 [portals.1]
 accounts = ["carrier"]
 [portals.2]
@@ -131,7 +123,7 @@ def test_failed_account_says_how(
     said: Any, outcome: str, reason: str | None, portal_id: int,
 ) -> None:  # fmt: skip
     with Carrier(said) as server:
-        environ["DIRECTORY_TOML"] = CARRIER.format(url=server.url, token=TOKEN)
+        environ["DIRECTORY_TOML"] = twilio_account("carrier", server.url) + PORTALS
         answer = post({"appId": 54321, "portalId": portal_id, "userId": 1001})
     [line] = lines()
     account = line["accounts"][0]

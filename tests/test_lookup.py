@@ -1,4 +1,4 @@
-"""The lookup: accounts side by side, one deadline, what is left out, and what a failure does."""
+"""The lookup: accounts side by side, one deadline, and what is left out."""
 
 import gc
 import subprocess
@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,91 +15,22 @@ import pytest
 from providers import lookup as lookup_module
 from providers.base import Deadline, PhoneNumber, Provider, Query
 from providers.directory import Directory, Portal, Rule
-from providers.errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
-from providers.lookup import Lookup, Result
-
-ALL = EAST, WEST, SALES = "+12025550143", "+12025550144", "+12025550145"
-
-
-class Obedient(Provider):
-    """Does what the test tells it to."""
-
-    name = "obedient"
-
-    def __init__(
-        self, account: str, does: Callable[[Query], Any], country: str | None = None
-    ) -> None:
-        super().__init__(Provider.Options(country=country), account)
-        self._does = does
-        self.queries: list[Query] = []
-
-    def list_numbers(self, query: Query) -> Iterable[PhoneNumber]:
-        self.queries.append(query)
-        return cast("Iterable[PhoneNumber]", self._does(query))
-
-
-class Immediate(Obedient):
-    name = "immediate"
-    fixed = True
-
-
-def gives(*numbers: str | PhoneNumber) -> Callable[[Query], list[PhoneNumber]]:
-    made = [PhoneNumber(one) if isinstance(one, str) else one for one in numbers]
-    return lambda _: made
-
-
-def fails(error: BaseException) -> Callable[[Query], list[PhoneNumber]]:
-    def failing(_: Query) -> list[PhoneNumber]:
-        raise error
-
-    return failing
-
-
-def sleeps(seconds: float, *numbers: str) -> Callable[[Query], list[PhoneNumber]]:
-    def sleeping(_: Query) -> list[PhoneNumber]:
-        time.sleep(seconds)
-        return [PhoneNumber(number) for number in numbers]
-
-    return sleeping
-
-
-class Fixed:
-    """A directory that stays as it is until the test changes it."""
-
-    def __init__(self, directory: Directory) -> None:
-        self.directory = directory
-
-    def current(self) -> Directory:
-        return self.directory
-
-
-def lookup_of(
-    *accounts: Provider,
-    rule: Rule | None = None,
-    deadline_s: float = 10,
-    last_known_good_s: float = 0,
-    threads: int = 16,
-) -> Lookup:
-    portal = Portal(tuple(one.account for one in accounts), "all", {1: rule} if rule else {})
-    directory = Directory({one.account: one for one in accounts}, {62515: portal})
-    return Lookup(Fixed(directory), deadline_s, last_known_good_s, threads)
-
-
-def look_up(*accounts: Provider, rule: Rule | None = None, deadline_s: float = 10) -> Result:
-    return lookup_of(*accounts, rule=rule, deadline_s=deadline_s).look_up(62515, 1)
-
-
-def found(result: Result) -> list[str]:
-    return [one.e164 for one in result.numbers]
-
-
-@pytest.fixture
-def released() -> Iterator[threading.Event]:
-    """What a hanging account waits for, so that it ends with the test."""
-    event = threading.Event()
-    yield event
-    event.set()
-
+from providers.errors import ProviderError, Unreachable
+from providers.lookup import Lookup
+from tests.accounts import (
+    ALL,
+    EAST,
+    SALES,
+    WEST,
+    Fixed,
+    Immediate,
+    Obedient,
+    found,
+    gives,
+    look_up,
+    lookup_of,
+    sleeps,
+)
 
 # Side by side
 
@@ -360,208 +291,6 @@ def test_odd_owners_are_compared_as_text() -> None:
     assert found(look_up(Obedient("acme", odd), rule=Rule(owner="1007"))) == [EAST]
 
 
-# Failures
-
-
-def test_a_failed_account_of_several_is_partial() -> None:
-    result = look_up(Obedient("down", fails(Unreachable("no"))), Obedient("up", gives(EAST)))
-    assert (found(result), result.source, result.failure) == ([EAST], "partial", None)
-    assert [(one.account, one.outcome) for one in result.outcomes] == [
-        ("down", "unreachable"),
-        ("up", "ok"),
-    ]
-
-
-def test_an_account_without_numbers_has_not_failed() -> None:
-    result = look_up(Obedient("down", fails(Refused("no"))), Obedient("empty", gives()))
-    assert (result.numbers, result.source, result.failure) == ([], "partial", None)
-
-
-def test_without_failures_the_source_is_live() -> None:
-    result = look_up(Obedient("a", gives()), Immediate("b", gives(EAST)))
-    assert (result.source, result.failure) == ("live", None)
-    assert [one.outcome for one in result.outcomes] == ["ok", "ok"]
-
-
-@pytest.mark.parametrize(
-    ("errors", "hopeful"),
-    [
-        ([Refused("r"), Unreadable("u")], 0),
-        ([Unreadable("u"), Refused("r")], 0),
-        ([Refused("r"), Unreachable("u")], 1),
-        ([Refused("r"), RateLimited("l", 30)], 1),
-        ([RateLimited("l", 30), RateLimited("l", 5), Refused("r")], 1),
-        ([RateLimited("l", 30), Unreachable("u")], 1),
-        ([ProviderError("p"), Unreachable("u")], 1),
-        ([ProviderError("p")], 0),
-    ],
-)
-def test_when_all_fail_the_most_hopeful_error_is_the_answer(
-    errors: list[ProviderError], hopeful: int
-) -> None:
-    accounts = [Obedient(f"a{n}", fails(error)) for n, error in enumerate(errors)]
-    result = look_up(*accounts)
-    assert result.failure is errors[hopeful]
-    assert result.failure.account == f"a{hopeful}"
-    assert result.numbers == []
-
-
-@pytest.mark.parametrize(
-    ("error", "kind", "message"),
-    [
-        (ValueError(f"for {EAST}"), Unreadable, "ValueError while reading the answer"),
-        (KeyError("msisdn"), Unreadable, "KeyError 'msisdn' while reading the answer"),
-        (KeyError(EAST), Unreadable, "KeyError while reading the answer"),
-        (KeyError(), Unreadable, "KeyError while reading the answer"),
-        (RecursionError(), Unreadable, "RecursionError while reading the answer"),
-        (OSError(f"https://user:{EAST}@x"), Unreachable, "OSError in the adapter"),
-        (TimeoutError(EAST), Unreachable, "TimeoutError in the adapter"),
-    ],
-)
-@pytest.mark.parametrize("adapter", [Obedient, Immediate])
-def test_whatever_an_adapter_raises_names_account_and_provider(
-    adapter: type[Obedient], error: Exception, kind: type[ProviderError], message: str
-) -> None:
-    result = look_up(adapter("acme", fails(error)))
-    assert type(result.failure) is kind
-    assert (result.failure.account, result.failure.provider) == ("acme", adapter.name)
-    assert str(result.failure) == message
-    assert result.failure.__cause__ is error
-
-
-@pytest.mark.parametrize("returned", [None, 7, [None], [{"number": EAST}], [EAST], ["x", None]])
-def test_an_adapter_that_returns_no_numbers_fails_alone(returned: object) -> None:
-    result = look_up(Obedient("wrong", lambda _: returned), Obedient("right", gives(EAST)))
-    assert found(result) == [EAST]
-    assert [one.outcome for one in result.outcomes] == ["unreadable", "ok"]
-
-
-def test_an_error_after_some_numbers_gives_none_of_them() -> None:
-    """Half an account would look like a whole one."""
-
-    def break_off(_: Query) -> Iterator[PhoneNumber]:
-        yield PhoneNumber(EAST)
-        raise Unreachable("page 2")
-
-    assert found(look_up(Obedient("acme", break_off), Obedient("desk", gives(WEST)))) == [WEST]
-
-
-# The last known good
-
-
-def answers_then_fails(error: ProviderError, *numbers: PhoneNumber) -> Callable[[Query], Any]:
-    """The numbers once, and then the error for ever."""
-    left: list[list[PhoneNumber]] = [list(numbers)]
-
-    def answering(_: Query) -> list[PhoneNumber]:
-        if left:
-            return left.pop()
-        raise error
-
-    return answering
-
-
-@pytest.mark.parametrize("error", [Unreachable("x"), RateLimited("x", 9), Unreadable("x")])
-def test_the_last_known_good_answer_stands_in_for_an_account_that_fails(
-    error: ProviderError,
-) -> None:
-    lookup = lookup_of(
-        Obedient("acme", answers_then_fails(error, PhoneNumber(EAST))),
-        Obedient("desk", gives(WEST)),
-        last_known_good_s=60,
-    )
-    assert lookup.look_up(62515, 1).source == "live"
-    result = lookup.look_up(62515, 1)
-    assert (found(result), result.source, result.failure) == (
-        [EAST, WEST],
-        "last-known-good",
-        None,
-    )
-    assert [(one.outcome, one.age_s is None) for one in result.outcomes] == [
-        (error.outcome, False),
-        ("ok", True),
-    ]
-
-
-def test_what_stands_in_is_filtered_by_the_asking_users_rule() -> None:
-    account = Obedient(
-        "acme",
-        answers_then_fails(
-            Unreachable("x"), PhoneNumber(EAST, "East"), PhoneNumber(SALES, voice=False)
-        ),
-    )
-    lookup = lookup_of(account, rule=Rule(numbers=(WEST, SALES)), last_known_good_s=60)
-    assert found(lookup.look_up(62515, 2)) == [EAST]  # a user who may see everything
-    result = lookup.look_up(62515, 1)
-    assert (result.source, result.numbers) == ("last-known-good", [])
-    assert found(lookup.look_up(62515, 2)) == [EAST]
-
-
-def test_a_narrow_answer_stands_in_for_nobody_who_may_see_more() -> None:
-    account = Obedient("acme", answers_then_fails(Unreachable("x"), PhoneNumber(EAST)))
-    lookup = lookup_of(account, rule=Rule(numbers=(EAST,)), last_known_good_s=60)
-    assert lookup.look_up(62515, 1).source == "live"
-    assert isinstance(lookup.look_up(62515, 2).failure, Unreachable)
-    assert found(lookup.look_up(62515, 1)) == [EAST]
-
-
-def test_no_account_stands_in_for_another() -> None:
-    up = Obedient("up", gives(EAST))
-    down = Obedient("down", fails(Unreachable("x")))
-    directory = Directory(
-        {"up": up, "down": down}, {62515: Portal(("up",)), 62516: Portal(("down",))}
-    )
-    lookup = Lookup(Fixed(directory), 10, 60)
-    assert found(lookup.look_up(62515, 1)) == [EAST]
-    result = lookup.look_up(62516, 1)
-    assert (result.numbers, result.source) == ([], "partial")
-    assert isinstance(result.failure, Unreachable)
-
-
-def test_an_older_answer_and_a_failure_without_one_are_partial() -> None:
-    lookup = lookup_of(
-        Obedient("acme", answers_then_fails(Unreachable("x"), PhoneNumber(EAST))),
-        Obedient("never", fails(Unreachable("x"))),
-        last_known_good_s=60,
-    )
-    lookup.look_up(62515, 1)
-    result = lookup.look_up(62515, 1)
-    assert (found(result), result.source, result.failure) == ([EAST], "partial", None)
-
-
-def test_nothing_stands_in_for_longer_than_last_known_good() -> None:
-    account = Obedient("acme", answers_then_fails(Unreachable("x"), PhoneNumber(EAST)))
-    lookup = lookup_of(account, last_known_good_s=0.6)
-    lookup.look_up(62515, 1)
-    assert lookup.look_up(62515, 1).source == "last-known-good"
-    time.sleep(0.7)
-    assert isinstance(lookup.look_up(62515, 1).failure, Unreachable)
-
-
-def test_without_last_known_good_nothing_stands_in() -> None:
-    account = Obedient("acme", answers_then_fails(Unreachable("x"), PhoneNumber(EAST)))
-    lookup = lookup_of(account, last_known_good_s=0)
-    lookup.look_up(62515, 1)
-    assert isinstance(lookup.look_up(62515, 1).failure, Unreachable)
-
-
-def test_after_a_refusal_nothing_stands_in_ever_again() -> None:
-    """Access was taken away on purpose."""
-    errors = iter([Refused("answered 401", 401), *[Unreachable("answered 500")] * 3])
-    given = [[PhoneNumber(EAST)]]
-
-    def answering(_: Query) -> list[PhoneNumber]:
-        if given:
-            return given.pop()
-        raise next(errors)
-
-    lookup = lookup_of(Obedient("acme", answering), last_known_good_s=60)
-    assert found(lookup.look_up(62515, 1)) == [EAST]
-    for kind in (Refused, Unreachable, Unreachable, Unreachable):
-        result = lookup.look_up(62515, 1)
-        assert (type(result.failure), result.numbers) == (kind, [])
-
-
 # Accounts come and go
 
 
@@ -634,9 +363,3 @@ def test_serving_imports_no_carrier_that_is_not_in_use() -> None:
         [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
     )
     assert ran.stdout.strip() == ""
-
-
-def wait_for(happens: Callable[[], bool]) -> None:
-    until = time.monotonic() + 5
-    while not happens() and time.monotonic() < until:
-        time.sleep(0.01)

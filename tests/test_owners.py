@@ -10,12 +10,12 @@ import pytest
 from providers.base import Provider
 from providers.dialpad import Dialpad
 from providers.directory import Directory, Portal, Rule
+from providers.fake import Asked, Carrier, Reply
 from providers.lookup import Lookup
 from providers.options import Secret
 from providers.ringcentral import RingCentral
 from providers.zoom import Zoom
-from tests.carrier import Asked, Carrier, Reply
-from tests.test_lookup import Fixed
+from tests.accounts import Fixed
 
 USERS = 40
 PAGE = 25  # users a page, fewer than the carriers', so that there are two

@@ -13,14 +13,7 @@ from providers.base import PhoneNumber, Query
 from providers.errors import Refused, Unreadable
 from providers.http import basic
 from providers.options import build
-from providers.testing import (
-    ABSENT,
-    ByToken,
-    Carrier,
-    OAuthContract,
-    Reply,
-    Shown,
-)
+from providers.testing import ABSENT, ByToken, Carrier, OAuthContract, Reply, Shown
 
 DATA = Path(__file__).parent / "data" / "bandwidth"
 API_CREDENTIAL = {"client_id": "the-app", "client_secret": "not-a-real-secret"}

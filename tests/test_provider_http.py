@@ -6,21 +6,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-import msgspec
 import pytest
 
 from providers import http
 from providers.base import Deadline, PhoneNumber, Query
-from providers.errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
+from providers.errors import ProviderError, Unreachable, Unreadable
 from providers.fake import Answer, Asked, Carrier, Fault, Reply, break_off, drip_body, hang, reset
 from providers.http import HTTPProvider, Page, Request
 from providers.options import Secret
-from tests.carrier import HTML, bomb, does, drip_headers, pour, refusing, says
+from tests.carrier import HTML, does, drip_headers, refusing, says
 
 KEY = "key-of-larkline-0001"
 NUMBER = "12025550143"
@@ -51,23 +49,6 @@ class Larkline(HTTPProvider):
 
     def read_number(self, line: Any) -> PhoneNumber:
         return PhoneNumber("+" + line["msisdn"], line.get("label") or "", line.get("ext"))
-
-
-class Line(msgspec.Struct):
-    msisdn: str
-    label: str | None = None
-
-
-class Lines(msgspec.Struct):
-    lines: list[Line]
-
-
-class TypedLarkline(Larkline):
-    name = "typed-larkline"
-    Reply = Lines
-
-    def read_page(self, reply: Lines) -> Page:
-        return Page([PhoneNumber("+" + line.msisdn, line.label or "") for line in reply.lines])
 
 
 def account(url: str, kind: type[Larkline] = Larkline, key: str = KEY) -> Larkline:
@@ -353,158 +334,3 @@ def test_the_proxy_of_the_environment_is_used_and_bound_to_the_deadline(
     started = time.monotonic()
     assert isinstance(failure("http://larkline.invalid", seconds=0.5), Unreachable)
     assert time.monotonic() - started < 1.5
-
-
-# Size
-
-
-@pytest.mark.parametrize("answer", [says(b" " * 2_000_000), does(pour), bomb(64)])
-def test_an_answer_too_large_is_given_up(
-    carrier: Carrier, answer: Answer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(http, "MAX_ANSWER_BYTES", 1 << 20)
-    carrier.answer = answer
-    error = failure(carrier.url)
-    assert isinstance(error, Unreadable)
-    assert "more than 1 MiB" in str(error)
-
-
-def test_broken_compression_is_unreadable(carrier: Carrier) -> None:
-    carrier.answer = says(b"not gzip at all", Content_Encoding="gzip")
-    assert isinstance(failure(carrier.url), Unreadable)
-
-
-# Statuses
-
-
-STATUSES: list[tuple[int, type[ProviderError]]] = [
-    (204, Unreadable),
-    (300, Unreadable),
-    (302, Unreadable),
-    (304, Unreadable),
-    (400, Refused),
-    (401, Refused),
-    (403, Refused),
-    (404, Refused),
-    (408, Unreachable),
-    (429, RateLimited),
-    (500, Unreachable),
-    (502, Unreachable),
-    (503, Unreachable),
-]
-
-
-@pytest.mark.parametrize("body", [b"", HTML, {"code": 12025550143}, {"code": [KEY]}])
-@pytest.mark.parametrize(("status", "expected"), STATUSES)
-def test_status(carrier: Carrier, status: int, expected: type[ProviderError], body: object) -> None:
-    if status in (204, 304):
-        body = b""
-    carrier.answer = says(body, status=status)
-    error = failure(carrier.url)
-    assert type(error) is expected
-    assert status == 204 or str(status) in str(error)
-
-
-@pytest.mark.parametrize("code", [20003, "20003", "auth.denied"])
-def test_the_error_has_the_carriers_own_code(carrier: Carrier, code: object) -> None:
-    carrier.answer = says({"code": code, "message": f"key {KEY}"}, status=401)
-    assert str(failure(carrier.url)) == f"answered 401 with code {code}"
-
-
-@pytest.mark.parametrize(
-    ("given", "low", "high"),
-    [
-        ("7", 7, 7),
-        ("99999999", 3600, 3600),
-        (120, 60, 120),
-        (-120, 0, 0),
-    ],
-)
-def test_rate_limited_says_when_to_try_again(
-    carrier: Carrier, given: str | int, low: float, high: float
-) -> None:
-    date = formatdate(time.time() + given, usegmt=True) if isinstance(given, int) else given
-    carrier.answer = says(status=429, Retry_After=date)
-    error = failure(carrier.url)
-    assert isinstance(error, RateLimited)
-    assert error.retry_after_s is not None
-    assert low <= error.retry_after_s <= high
-
-
-@pytest.mark.parametrize("given", [None, "", "soon", "-5", "1e9", "NaN", "9" * 400])
-def test_rate_limited_survives_a_retry_after_of(carrier: Carrier, given: str | None) -> None:
-    carrier.answer = says(status=429, **({} if given is None else {"Retry_After": given}))
-    error = failure(carrier.url)
-    assert isinstance(error, RateLimited)
-    assert error.retry_after_s is None or 0 <= error.retry_after_s <= 3600
-
-
-# What cannot be read
-
-
-UNREADABLE: list[tuple[object, str]] = [
-    (HTML, "malformed"),
-    (b"", "truncated"),
-    (b'{"lines": [{"msisdn": "12025', "truncated"),
-    (b"\xff\xfe{}", ""),
-    (b'{"lines": ' + b"[" * 100_000, ""),
-    ({"links": {}}, "'lines'"),
-    ({"lines": [{"label": "no number"}], "links": {}}, "'msisdn'"),
-    ({"lines": {"msisdn": NUMBER}, "links": {}}, ""),
-    ({"lines": [{"msisdn": 12025550143}], "links": {}}, ""),
-    ({"lines": [None], "links": {}}, ""),
-    ({"lines": None, "links": {}}, ""),
-    ({"lines": [], "links": None}, ""),
-    ([], ""),
-    (None, ""),
-    ("12025550143", ""),
-]
-
-
-@pytest.mark.parametrize(("body", "where"), UNREADABLE)
-def test_an_answer_of_another_shape_is_unreadable(
-    carrier: Carrier, body: object, where: str
-) -> None:
-    carrier.answer = says(body)
-    error = failure(carrier.url)
-    assert isinstance(error, Unreadable)
-    assert where in str(error)
-
-
-def test_a_typed_reply_is_decoded(carrier: Carrier) -> None:
-    carrier.answer = says({"lines": [{"msisdn": NUMBER, "label": "Desk", "new": [1]}], "more": 1})
-    assert ask(carrier.url, kind=TypedLarkline) == [PhoneNumber("+12025550143", "Desk")]
-
-
-@pytest.mark.parametrize(
-    ("body", "where"),
-    [
-        ({}, "required field `lines`"),
-        ({"lines": None}, "got `null` - at `$.lines`"),
-        ({"lines": [{"msisdn": NUMBER}, {"msisdn": 12025550143}]}, "$.lines[1].msisdn"),
-        ([], "got `array`"),
-        (HTML, "malformed"),
-    ],
-)
-def test_a_typed_reply_of_another_shape_says_where(
-    carrier: Carrier, body: object, where: str
-) -> None:
-    carrier.answer = says(body)
-    error = failure(carrier.url, kind=TypedLarkline)
-    assert isinstance(error, Unreadable)
-    assert where in str(error)
-
-
-# What cannot be sent
-
-
-@pytest.mark.parametrize("key", ["key\r\nX-Injected: 1", "schlüssel-€", "\ud800"])
-def test_credentials_that_http_cannot_carry_are_refused(carrier: Carrier, key: str) -> None:
-    with pytest.raises(Refused, match="credentials") as caught:
-        account(carrier.url, key=key).ask(Query())
-    assert key not in str(caught.value)
-    assert carrier.asked == []
-
-
-def test_base_urls_that_cannot_be_sent_are_refused() -> None:
-    assert isinstance(failure("http://*.example:80"), Refused)

@@ -2,25 +2,35 @@
 
 import pytest
 
-from providers.base import PhoneNumber, Query
+from providers import PhoneNumber, Query
 from providers.directory import Directory, parse
 from providers.lookup import Lookup
 from providers.options import Faults
+from providers.static import Static
+from providers.testing import LocalContract
+from tests.accounts import Fixed
+
+
+class TestStatic(LocalContract):
+    provider = Static
+    options = {
+        "country": "US",
+        "numbers": [
+            {"number": "(202) 555-0143", "name": "Front desk", "owners": ["anna@acme.example"]},
+            {"number": "+12025550100", "extension": "7"},
+            {"number": "+12025550101", "voice": False},
+        ],
+    }
+    expected = [
+        PhoneNumber("(202) 555-0143", "Front desk", owners=("anna@acme.example",)),
+        PhoneNumber("+12025550100", extension="7"),
+        PhoneNumber("+12025550101", voice=False),
+    ]
 
 
 def directory(account: str) -> Directory:
     text = f"[accounts.desk]\nprovider = 'static'\n{account}\n[portals.1]\naccounts = ['desk']"
     return parse(text, {"DESK": "+1 202 555 0143"})
-
-
-class Fixed:
-    """A directory that stays as it is."""
-
-    def __init__(self, directory: Directory) -> None:
-        self._directory = directory
-
-    def current(self) -> Directory:
-        return self._directory
 
 
 def listed(account: str) -> list[tuple[str, str | None, str]]:

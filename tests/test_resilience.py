@@ -26,18 +26,18 @@ from typing import Any
 
 import pytest
 import requests
-from flask.testing import FlaskClient
 
-from providers import guard, http
+from providers import guard
 from providers.fake import Answer, Asked, Carrier, Reply, break_off, hang, reset
 from tests.asking import (
     DEADLINE_S,
+    KNOWN,
+    LIVE,
     SECRET,
     UNAVAILABLE,
-    ask,
     ask_server,
     assert_fails,
-    assert_healthy,
+    count_of,
     service,
 )
 from tests.carrier import (
@@ -66,17 +66,6 @@ def slowly(answer: Answer, seconds: float) -> Answer:
         return answer(asked)
 
     return answering
-
-
-def count_of(client: FlaskClient) -> tuple[int, int, str | None]:
-    """Status, count of numbers, and source of an answer."""
-    answer = ask(client)
-    numbers = (answer.json or {}).get("phoneNumbers", [])
-    return answer.status_code, len(numbers), answer.headers.get("Numbers-Source")
-
-
-LIVE = (200, 14, "live")
-KNOWN = (200, 14, "last-known-good")
 
 
 # Shared calls
@@ -296,77 +285,6 @@ def test_when_half_the_answers_are_slow_all_are_live(carrier: Carrier, twilio: T
     with ThreadPoolExecutor(8) as callers:
         answers = list(callers.map(lambda _: count_of(client.application.test_client()), range(64)))
     assert answers == [LIVE] * 64
-
-
-# One more try
-
-
-@pytest.mark.parametrize("fault", [reset, lambda *_: None], ids=["reset", "closed"])
-def test_a_kept_connection_that_broke_is_replaced(
-    carrier: Carrier, twilio: TwilioAPI, fault: Any
-) -> None:
-    client = service(carrier.url)
-    assert count_of(client) == LIVE
-    faults = [fault]
-    carrier.answer = lambda asked: faults.pop() if faults else twilio(asked)
-    assert count_of(client) == LIVE
-    assert (len(carrier.asked), carrier.connections) == (3, 2)
-
-
-def test_a_connection_reset_before_the_request_is_tried_again(
-    carrier: Carrier, twilio: TwilioAPI
-) -> None:
-    client = service(carrier.url)
-
-    def once(connection: socket.socket, stop: threading.Event) -> None:
-        carrier.greeting = None
-        reset(connection, stop)
-
-    carrier.greeting = once
-    assert_healthy(client)
-    assert carrier.connections == 2
-
-
-def test_a_refused_connection_is_tried_again(
-    twilio: TwilioAPI, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The carrier's process restarts, say: its port opens between the two tries."""
-    monkeypatch.setattr(http, "SECOND_TRY_S", (0.6, 0.6))
-    with refusing() as url:
-        port = int(url.rpartition(":")[2])
-    client = service(url, LOOKUP_DEADLINE="4")
-    with ThreadPoolExecutor(1) as callers:
-        answer = callers.submit(count_of, client)
-        time.sleep(0.2)
-        assert not answer.done()
-        with Carrier(twilio, port) as carrier:
-            assert answer.result() == LIVE
-            assert len(carrier.asked) == 1
-
-
-def test_it_is_tried_no_more_than_twice(carrier: Carrier) -> None:
-    carrier.answer = does(reset)
-    assert_fails(service(carrier.url), *UNAVAILABLE)
-    assert len(carrier.asked) == 2
-
-
-@pytest.mark.parametrize(
-    "fault", [does(hang), does(break_off), says(b"", 500), says(b"", 429), says(b"", 401)]
-)
-def test_what_was_answered_or_took_too_long_is_not_tried_again(
-    carrier: Carrier, fault: Answer
-) -> None:
-    carrier.answer = fault
-    client = service(carrier.url, LOOKUP_DEADLINE="0.5")
-    assert ask(client).status_code in (502, 503)
-    assert len(carrier.asked) == 1
-
-
-def test_the_second_try_keeps_the_deadline_of_the_first(carrier: Carrier) -> None:
-    faults: list[Any] = [reset]
-    carrier.answer = lambda asked: faults.pop() if faults else hang
-    assert_fails(service(carrier.url), *UNAVAILABLE)
-    assert len(carrier.asked) == 2
 
 
 # The rest of the bad days

@@ -36,7 +36,6 @@ SPECS = Path(__file__).parent.parent / "data" / "specs"
 PATIENCE_S = 60.0
 TOKEN_PATH = "/prism/token"  # no description has an endpoint for tokens
 OPTIONS: Mapping[str, Mapping[str, Any]] = {
-    "twilio": {"account_sid": "AC" + "0" * 32, "auth_token": "not-a-real-token"},
     # its description is older than its tokens, and knows HTTP Basic alone
     "bandwidth": {"account_id": "9900008", "username": "user", "password": "not-a-real-one"},
 }

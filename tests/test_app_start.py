@@ -1,0 +1,104 @@
+"""What stops the service from starting, and how that is said."""
+
+import pytest
+
+from app import create_app
+from settings import ConfigurationError
+from tests.carrier import twilio_account
+
+
+def faults(environ: dict[str, str]) -> tuple[str, ...]:
+    with pytest.raises(ConfigurationError) as caught:
+        create_app(environ)
+    for fault in caught.value.faults:
+        assert fault in caught.value.message
+    return caught.value.faults
+
+
+def test_start_without_settings_names_all_that_are_required() -> None:
+    names = [fault.partition(":")[0] for fault in faults({})]
+    assert names == ["HUBSPOT_CLIENT_SECRET", "DIRECTORY"]
+
+
+@pytest.mark.parametrize("secret", ["", " ", ",", " , ", "[]", '[""]', '["good", " "]'])
+def test_start_without_a_secret_is_none(environ: dict[str, str], secret: str) -> None:
+    """An empty one would let anybody sign."""
+    [fault] = faults(environ | {"HUBSPOT_CLIENT_SECRET": secret})
+    assert fault == "HUBSPOT_CLIENT_SECRET: missing; without it no request can be proven"
+
+
+@pytest.mark.parametrize("secret", ["pat-na1-x", "good, pat-na1-x", '["pat-na1-x"]'])
+def test_access_token_in_the_secrets_place_is_refused(environ: dict[str, str], secret: str) -> None:
+    [fault] = faults(environ | {"HUBSPOT_CLIENT_SECRET": secret})
+    assert "access token" in fault
+    assert "pat-" not in fault
+
+
+def test_directory_in_two_places_is_refused(environ: dict[str, str]) -> None:
+    [fault] = faults(environ | {"DIRECTORY": "directory.toml"})
+    assert fault.startswith("DIRECTORY_TOML: not together with DIRECTORY")
+
+
+MALFORMED = {
+    "HUBSPOT_CLIENT_SECRET": " , ",
+    "HUBSPOT_APP_ID": "0",
+    "HUBSPOT_SIGNATURE_VERSIONS": "v3,v4",
+    "PUBLIC_URL": "numbers.example.com",
+    "TRUSTED_PROXIES": "-1",
+    "HUBSPOT_API_VERSION": "v9",
+    "HUBSPOT_API_BASE_URL": "ftp://x",
+    "HUBSPOT_PORTAL_IDS": "62515,abc",
+    "LOOKUP_DEADLINE": "soon",
+    "LAST_KNOWN_GOOD": "-1",
+    "LOG_FORMAT": "xml",
+    "LOG_LEVEL": "loud",
+    "PORT": "99999",
+    "WEB_CONCURRENCY": "0",
+    "WEB_THREADS": "many",
+}
+
+
+@pytest.mark.parametrize(("name", "value"), MALFORMED.items())
+def test_malformed_setting_stops_the_start(environ: dict[str, str], name: str, value: str) -> None:
+    [fault] = faults(environ | {name: value})
+    assert setting_of(fault) == name
+
+
+def setting_of(fault: str) -> str:
+    return fault.partition(":")[0].partition("[")[0]
+
+
+def test_all_malformed_settings_are_named_at_once(environ: dict[str, str]) -> None:
+    found = [setting_of(fault) for fault in faults(environ | MALFORMED)]
+    assert sorted(found) == sorted(MALFORMED)
+
+
+def test_one_account_mode_names_what_it_lacks(environ: dict[str, str]) -> None:
+    del environ["DIRECTORY_TOML"]
+    text = "\n".join(faults(environ | {"PROVIDER": "twilio"}))
+    assert "TWILIO_ACCOUNT_SID" in text
+    assert "HUBSPOT_PORTAL_IDS" in text
+
+
+FAULTY = twilio_account("acme", "no URL")
+SECRETS = {
+    "HUBSPOT_CLIENT_SECRET": "pat-na1-not-a-real-token",
+    "HUBSPOT_ACCESS_TOKEN": "not-a-real-access-token",
+    "HUBSPOT_DEVELOPER_API_KEY": "not-a-real-api-key",
+    "TWILIO_AUTH_TOKEN": "not-a-real-auth-token",
+    "TWILIO_API_SECRET": "not-a-real-api-secret",
+}
+
+
+def test_faults_show_no_secret(environ: dict[str, str]) -> None:
+    for change in ({}, {"DIRECTORY_TOML": "", "PROVIDER": "twilio"}, {"DIRECTORY_TOML": FAULTY}):
+        text = "\n".join(faults(environ | SECRETS | {"PORT": "x"} | change))
+        assert "HUBSPOT_CLIENT_SECRET" in text
+        assert not [value for value in SECRETS.values() if value in text]
+
+
+def test_faults_of_the_directory_stop_the_start(environ: dict[str, str]) -> None:
+    environ["DIRECTORY_TOML"] += "[portals.1]\naccounts = ['nobody']\n[portals.x]\naccounts = []\n"
+    assert [fault.partition(":")[0] for fault in faults(environ)] == [
+        "portals.1.accounts[0]", "portals.x",
+    ]  # fmt: skip

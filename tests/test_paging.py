@@ -1,0 +1,38 @@
+"""Which request follows a page."""
+
+from typing import Any
+
+import pytest
+
+from providers import JSON, Request, paging
+
+
+@pytest.mark.parametrize(
+    ("rule", "params", "following"),
+    [
+        (paging.link("/v2/lines?after=7"), {}, Request("/v2/lines?after=7")),
+        (paging.link(""), {}, None),
+        (paging.link(None), {}, None),
+        (paging.token("cursor", "a/b+c="), {"limit": 9}, {"limit": 9, "cursor": "a/b+c="}),
+        (paging.token("cursor", "b"), {"cursor": "a"}, {"cursor": "b"}),
+        (paging.token("cursor", ""), {"cursor": "a"}, None),
+        (paging.token("cursor", None), {}, None),
+        (paging.count_up("page", 3), {"page": 1, "size": 9}, {"page": 2, "size": 9}),
+        (paging.count_up("page", 3), {"page": 2}, {"page": 3}),
+        (paging.count_up("page", 3), {"page": 3}, None),
+        (paging.count_up("page", 0), {"page": 1}, None),
+        (paging.count_up("page", 1, full=True), {"page": 1}, None),
+        (paging.count_up("page", None, full=True), {"page": 1}, {"page": 2}),
+        (paging.count_up("page", None), {"page": 1}, None),
+        (paging.count_up("index", paging.pages(200, 100)), {"index": 2}, None),
+        (paging.count_up("index", paging.pages(201, 100)), {"index": 2}, {"index": 3}),
+        (paging.offset("offset", 20, 40), {"limit": 20}, {"limit": 20, "offset": 20}),
+        (paging.offset("offset", 20, 41), {"offset": 20}, {"offset": 40}),
+        (paging.offset("offset", 20, 40), {"offset": 20}, None),
+        (paging.offset("offset", 20, 0), {}, None),
+    ],
+)
+def test_a_paging_rule_gives_the_next_request(rule: Any, params: JSON, following: Any) -> None:
+    found = rule(Request("lines", params)) if callable(rule) else rule
+    wanted = Request("lines", following) if isinstance(following, dict) else following
+    assert found == wanted
