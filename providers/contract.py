@@ -41,7 +41,7 @@ Spoil = Callable[[Asked], Reply | Fault | None]
 Moment = Callable[[datetime], str]
 RateLimit = tuple[Mapping[str, str | Moment], float]
 
-PATIENCE_S = 0.2
+PATIENCE_S = 0.15
 SLACK_S = 2.0  # for a busy machine, beyond the deadline
 
 

@@ -79,12 +79,12 @@ def serving(settings: Mapping[str, str]) -> Iterator[Server]:
 
 
 def _wait_until_up(server: Server) -> None:
-    for _ in range(300):
+    for _ in range(1500):
         if server.process.poll() is not None:
             break
         try:
             if requests.get(f"{server.url}/healthz", timeout=5).ok:
                 return
         except requests.ConnectionError:
-            time.sleep(0.1)
+            time.sleep(0.02)
     raise RuntimeError(f"the server did not start:\n{server.output()}")

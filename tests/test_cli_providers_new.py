@@ -56,20 +56,21 @@ def run(cwd: Path, *arguments: str) -> Done:
     )
 
 
-@pytest.mark.parametrize("name", ["x", "thrush", "an_uncommonly_long_carrier_nam"])
-def test_a_new_provider_s_files_need_no_correction(copy: Path, name: str) -> None:
-    done = flask({}, "providers", "new", name, cwd=copy)
-    assert done.returncode == 0, done.stderr
-    for file in files_of(name):
-        assert file in done.stdout
-        text = (copy / file).read_text("utf-8")
-        assert "larkline" not in text.casefold(), file
-    python = [file for file in files_of(name) if file.endswith(".py")]
+def test_a_new_provider_s_files_need_no_correction(copy: Path) -> None:
+    names = ["x", "thrush", "an_uncommonly_long_carrier_nam"]
+    for name in names:
+        done = flask({}, "providers", "new", name, cwd=copy)
+        assert done.returncode == 0, done.stderr
+        for file in files_of(name):
+            assert file in done.stdout
+            text = (copy / file).read_text("utf-8")
+            assert "larkline" not in text.casefold(), file
+    python = [file for name in names for file in files_of(name) if file.endswith(".py")]
     for check in (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]):
         checked = run(copy, *check, *python)
         assert checked.returncode == 0, checked.stdout + checked.stderr
     listed = json.loads(flask({}, "providers", "--json", cwd=copy).stdout)
-    assert name in [one["provider"] for one in listed]
+    assert {one["provider"] for one in listed} >= {*names}
 
 
 def test_a_new_provider_passes_its_contract(copy: Path) -> None:

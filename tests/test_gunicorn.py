@@ -117,7 +117,7 @@ def test_requests_in_flight_are_answered_after(stop: signal.Signals) -> None:
 
     def slowly(_: Asked) -> Reply:
         asked.set()
-        time.sleep(1.5)
+        time.sleep(0.7)
         return Reply({"incoming_phone_numbers": [], "next_page_uri": None})
 
     with Carrier(slowly) as carrier:

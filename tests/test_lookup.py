@@ -44,7 +44,7 @@ def test_accounts_are_asked_side_by_side() -> None:
 
 
 def test_the_portals_order_counts_not_who_answers_first() -> None:
-    accounts = [Obedient("slow", sleeps(0.2, EAST)), Obedient("quick", gives(WEST, SALES))]
+    accounts = [Obedient("slow", sleeps(0.1, EAST)), Obedient("quick", gives(WEST, SALES))]
     for _ in range(3):
         assert found(look_up(*accounts)) == [EAST, WEST, SALES]
 
