@@ -107,9 +107,9 @@ class OAuthContract(ProviderContract):
         assert self.tokens_asked() == 2
 
     def test_a_token_is_replaced_shortly_before_it_ends(self) -> None:
-        account, self.life_s = self.account(), 0.5
+        account, self.life_s = self.account(), 0.3
         account.ask(Query())
-        time.sleep(0.48)
+        time.sleep(0.28)
         account.ask(Query())
         assert self.tokens_asked() == 2
 

@@ -82,11 +82,11 @@ def test_all_is_well_when_all_is_well(api: HubSpotAPI, service: Server, certific
 
 
 def test_each_fault_has_a_line_and_a_remedy() -> None:
-    done = flask(SETTINGS, "check", "--offline")
+    done = here(SETTINGS, "check", "--offline")
     assert done.returncode == 0
     assert "– clock: left out: --offline" in done.stdout
     assert "Nothing wrong, 4 left out." in done.stdout
-    done = flask(SETTINGS | {"HUBSPOT_CLIENT_SECRET": ""}, "check", "--offline")
+    done = here(SETTINGS | {"HUBSPOT_CLIENT_SECRET": ""}, "check", "--offline")
     assert done.returncode == 1
     assert "✗ settings: HUBSPOT_CLIENT_SECRET: missing" in done.stdout
     assert "\n  → put it right in .env" in done.stdout

@@ -163,7 +163,7 @@ def test_questions_are_not_among_the_data() -> None:
     with Carrier(lambda _: Reply({"incoming_phone_numbers": []})) as carrier:
         settings = {"TWILIO_BASE_URL": carrier.url, "TWILIO_AUTH_TOKEN": "a-token-of-tests"}
         typed = "AC00000000000000000000000000000000\n"
-        done = flask(settings, "providers", "try", "twilio", "--json", stdin=typed)
+        done = here(settings, "providers", "try", "twilio", "--json", stdin=typed)
     assert json.loads(done.stdout)["numbers"] == []
     assert "TWILIO_ACCOUNT_SID" in done.stderr
 
