@@ -13,9 +13,9 @@
         unusable = [{"status": "ported-out"}]
         expected = [PhoneNumber("+12025550143", "Front desk")]
 
-What each of these means is said in providers/contract.py. An adapter with tokens inherits
-`OAuthContract` instead, one that asks nobody `LocalContract`. This module needs pytest; nothing
-that serves imports it.
+What each of these means is said in providers/contract.py and contract_local.py. An adapter with
+tokens inherits `OAuthContract` instead, one that asks nobody `LocalContract`. This module needs
+pytest; nothing that serves imports it.
 """
 
 import pytest
