@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from email.message import Message
 from http.client import parse_headers, responses
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 LONG_S = 6.0
@@ -47,6 +47,11 @@ class Asked:
     def form(self) -> dict[str, str]:
         """A POST's fields."""
         return dict(parse_qsl(self.body.decode(), keep_blank_values=True))
+
+    @property
+    def payload(self) -> Any:
+        """The body's JSON, None if there is no body."""
+        return json.loads(self.body) if self.body else None
 
     @property
     def basic(self) -> tuple[str, str]:
@@ -108,12 +113,14 @@ class Carrier:
         self.url = f"http://127.0.0.1:{self.port}"
         self._start(self._accept)
 
-    def __enter__(self) -> "Carrier":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        with suppress(OSError):  # wakes the thread in accept(), on any system
+        with suppress(OSError):  # wakes the thread in accept() on Linux,
+            self._listener.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):  # and elsewhere
             socket.create_connection(("127.0.0.1", self.port), 1).close()
         self._threads[0].join(10)
         self._listener.close()
@@ -130,7 +137,10 @@ class Carrier:
 
     def _accept(self) -> None:
         while True:
-            connection, _ = self._listener.accept()
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
             if self._stop.is_set():
                 connection.close()
                 return
@@ -162,7 +172,9 @@ class Carrier:
             self.failures.append(error)
             raise
         if isinstance(reply, Reply):
-            connection.sendall(reply.encoded())
+            encoded = reply.encoded()
+            head = encoded.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+            connection.sendall(head if method == "HEAD" else encoded)
             return True
         reply(connection, self._stop)
         return False

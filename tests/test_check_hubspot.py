@@ -1,5 +1,6 @@
 """What `flask check` finds at HubSpot: its clock, the registration, the calling settings."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,6 @@ from hubspot.webhook import PATH
 from providers.fake import Carrier, Reply
 from tests.carrier import refusing
 from tests.hubspot_api import CORRELATION_ID, EXPIRED, HTML, KEY, HubSpotAPI, refusal
-from tests.hubspot_api import Reply as HubSpots
 from tests.server import Server
 from tests.test_check import BASE, SETTINGS, at_hubspot, check, reach, service
 
@@ -115,17 +115,16 @@ def test_wrong_credential_is_told_in_hubspots_words(
 @pytest.mark.parametrize(
     "reply",
     [
-        HubSpots(500, HTML),
-        HubSpots(200, HTML),
-        HubSpots(302),
-        HubSpots(200, []),
+        Reply(HTML, 500),
+        Reply(HTML),
+        Reply(status=302),
+        Reply([]),
         refusal(400, "Something"),
-        refusal(429, "Wait", headers={}),
+        refusal(429, "Wait"),
     ],
 )
-def test_whatever_hubspot_answers_is_a_finding(api: HubSpotAPI, reply: HubSpots) -> None:
-    reply.headers["Retry-After"] = "3600"
-    api.then = [reply]
+def test_whatever_hubspot_answers_is_a_finding(api: HubSpotAPI, reply: Reply) -> None:
+    api.then = [replace(reply, headers={"Retry-After": "3600"})]
     found = check(at_hubspot(api))
     assert found["registration"]["ok"] is False
     assert found["calling settings"]["ok"] is None

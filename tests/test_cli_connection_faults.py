@@ -2,6 +2,7 @@
 
 import pytest
 
+from providers.fake import Reply
 from tests.carrier import refusing
 from tests.commands import flask, here
 from tests.hubspot_api import (
@@ -11,7 +12,6 @@ from tests.hubspot_api import (
     KEY,
     TOKEN,
     HubSpotAPI,
-    Reply,
     rate_limited,
     refusal,
 )
@@ -88,7 +88,7 @@ def test_rate_limit_is_waited_for_once(api: HubSpotAPI) -> None:
 
 
 def test_html_in_place_of_an_error_is_told(api: HubSpotAPI) -> None:
-    api.then = [Reply(500, HTML)]
+    api.then = [Reply(HTML, 500)]
     done = run(api, "show")
     assert done.returncode == 1
     assert "HubSpot answered 500" in done.stderr

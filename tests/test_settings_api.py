@@ -9,7 +9,7 @@ import pytest
 
 from hubspot import settings_api
 from hubspot.settings_api import APIError, Client, NoAnswer
-from providers.fake import Carrier, hang
+from providers.fake import Carrier, Reply, hang
 from tests.carrier import does, refusing, says
 from tests.hubspot_api import (
     APP_ID,
@@ -23,7 +23,6 @@ from tests.hubspot_api import (
     rate_limited,
     refusal,
 )
-from tests.hubspot_api import Reply as HubSpots
 
 URL = "https://numbers.example.com/hubspot/phone-numbers"
 VERSIONS = list(PATHS)
@@ -85,14 +84,14 @@ def test_calling_settings_say_whether_calls_come_in(api: HubSpotAPI, client: Cli
 
 def test_key_travels_as_hapikey(api: HubSpotAPI, client: Client) -> None:
     client.fetch()
-    assert api.asked[0].query == {"hapikey": [KEY]}
+    assert api.asked[0].params == {"hapikey": KEY}
     assert "authorization" not in api.asked[0].headers
 
 
 def test_token_wins_over_the_key(api: HubSpotAPI) -> None:
     Client(APP_ID, api.url, api_key=KEY, access_token=TOKEN).fetch()
     assert api.asked[0].headers["authorization"] == f"Bearer {TOKEN}"
-    assert api.asked[0].query == {}
+    assert api.asked[0].params == {}
 
 
 def test_netrc_takes_no_part(
@@ -238,7 +237,7 @@ def test_validation_names_the_fields(api: HubSpotAPI, client: Client) -> None:
     ],
 )
 def test_unreadable_error_keeps_its_status(api: HubSpotAPI, client: Client, body: bytes) -> None:
-    api.then = [HubSpots(500, body)]
+    api.then = [Reply(body, 500)]
     with pytest.raises(APIError, match="HubSpot answered 500") as caught:
         client.fetch()
     assert caught.value.status == 500
@@ -248,7 +247,7 @@ def test_unreadable_error_keeps_its_status(api: HubSpotAPI, client: Client, body
 def test_correlation_id_is_taken_from_the_header_if_the_body_has_none(
     api: HubSpotAPI, client: Client
 ) -> None:
-    api.then = [HubSpots(502, HTML, {"x-hubspot-correlation-id": CORRELATION_ID})]
+    api.then = [Reply(HTML, 502, {"x-hubspot-correlation-id": CORRELATION_ID})]
     with pytest.raises(APIError, match=CORRELATION_ID):
         client.fetch()
 
@@ -260,16 +259,16 @@ def test_correlation_id_is_taken_from_the_header_if_the_body_has_none(
 def test_success_that_is_not_hubspots_is_no_registration(
     api: HubSpotAPI, client: Client, body: bytes
 ) -> None:
-    api.then = [HubSpots(200, body)]
+    api.then = [Reply(body, 200)]
     with pytest.raises(NoAnswer, match="not HubSpot's settings API"):
         client.fetch()
 
 
 @pytest.mark.parametrize(
-    "reply", [HubSpots(200, HTML), HubSpots(302, None, {"Location": "https://example.com"})]
+    "reply", [Reply(HTML, 200), Reply(b"", 302, {"Location": "https://example.com"})]
 )
 def test_nothing_is_deleted_where_somebody_else_answers(
-    api: HubSpotAPI, client: Client, reply: HubSpots
+    api: HubSpotAPI, client: Client, reply: Reply
 ) -> None:
     api.register(URL)
     api.then = [reply]
