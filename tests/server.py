@@ -58,13 +58,17 @@ def procfile() -> list[str]:
 
 @contextmanager
 def serving(settings: Mapping[str, str]) -> Iterator[Server]:
-    """A server that is up, and stopped with SIGTERM afterwards."""
+    """A server that is up, and stopped with SIGTERM afterwards.
+
+    It has one worker unless told otherwise: another might still be starting when the first answers,
+    and miss the SIGTERM.
+    """
     port = free_port()
     with tempfile.NamedTemporaryFile("w") as log:
         process = subprocess.Popen(
             procfile(),
             cwd=ROOT,
-            env=environ({"PORT": str(port), **settings}),
+            env=environ({"PORT": str(port), "WEB_CONCURRENCY": "1", **settings}),
             stdout=log,
             stderr=subprocess.STDOUT,
         )

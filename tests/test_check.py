@@ -63,7 +63,7 @@ def at_hubspot(api: HubSpotAPI) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[Server]:
-    more = {"PUBLIC_URL": BASE, "HUBSPOT_APP_ID": str(APP_ID), "WEB_CONCURRENCY": "1"}
+    more = {"PUBLIC_URL": BASE, "HUBSPOT_APP_ID": str(APP_ID)}
     with serving(SETTINGS | more) as running:
         yield running
 

@@ -121,7 +121,11 @@ def test_requests_in_flight_are_answered_after(stop: signal.Signals) -> None:
         return Reply({"incoming_phone_numbers": [], "next_page_uri": None})
 
     with Carrier(slowly) as carrier:
-        settings = {"HUBSPOT_CLIENT_SECRET": SECRET, **twilio_settings(carrier.url)}
+        settings = {
+            "HUBSPOT_CLIENT_SECRET": SECRET,
+            "WEB_CONCURRENCY": "2",
+            **twilio_settings(carrier.url),
+        }
         answers: list[requests.Response] = []
         with serving(settings) as server:
             asking = threading.Thread(target=lambda: answers.append(ask_server(server.url)))
@@ -145,7 +149,6 @@ def test_a_faulty_directory_file_stops_neither_new_workers_nor_a_reload(tmp_path
     settings = {
         "HUBSPOT_CLIENT_SECRET": SECRET,
         "DIRECTORY": str(directory),
-        "WEB_CONCURRENCY": "1",
     }
     with serving(settings) as server:
         assert ask_server(server.url).status_code == 200

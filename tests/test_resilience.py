@@ -236,7 +236,6 @@ def test_other_portals_do_not_notice_an_account_that_hangs(
         settings = {
             "HUBSPOT_CLIENT_SECRET": SECRET,
             "DIRECTORY_TOML": both(sick=sick.url, well=carrier.url),
-            "WEB_CONCURRENCY": "1",
             "WEB_THREADS": "8",
             "LOOKUP_DEADLINE": "4",
         }
@@ -332,7 +331,6 @@ def test_the_service_starts_and_is_healthy_while_every_carrier_is_down() -> None
         settings = {
             "HUBSPOT_CLIENT_SECRET": SECRET,
             "DIRECTORY_TOML": both(sick=url, well=url),
-            "WEB_CONCURRENCY": "1",
         }
         with serving(settings) as server:
             assert requests.get(f"{server.url}/healthz", timeout=10).status_code == 200

@@ -128,6 +128,7 @@ def settings(twilio: TwilioAPI) -> Iterator[dict[str, str]]:
         yield {
             "HUBSPOT_CLIENT_SECRET": SECRET,
             "PUBLIC_URL": OUTSIDE,
+            "WEB_CONCURRENCY": "2",
             **twilio_settings(carrier.url),
         }
 
