@@ -24,7 +24,7 @@ class Twilio(Provider):
     base_url = "https://api.twilio.com"
 
     class Options(Provider.Options, frozen=True, kw_only=True):
-        account_sid: Annotated[str, Meta(pattern="^AC[0-9A-Za-z]+$", title="an account SID, AC…")]
+        account_sid: Annotated[str, Meta(pattern=r"^AC[0-9A-Za-z]+\Z", title="an account SID, AC…")]
         auth_token: Annotated[Secret | None, Meta(description="or api_key and api_secret")] = None
         api_key: Annotated[str | None, Meta(description="SK…, with api_secret")] = None
         api_secret: Secret | None = None

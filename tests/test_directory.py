@@ -224,12 +224,12 @@ NONE = "portals: there are none, so nobody would see a number"
         ),
         (
             DESKS + "[portals.1]\naccounts = []\nusers = 'some'",
-            ["portals.1.users: invalid enum value 'some'"],
+            ["portals.1.users: expected one of all, none"],
         ),
         (DESKS + "[portals.1]\naccounts = []\nuser = 7", ["portals.1.user: expected a table"]),
         (
             DESKS + "[portals.1]\naccounts = []\nuser.1001 = 'all'",
-            ["portals.1.user[...]: expected a table, got text"],
+            ["portals.1.user.1001: not a table"],
         ),
         (
             DESKS + "[portals.1]\naccounts = []\nusres = 'all'",
@@ -421,7 +421,7 @@ def test_a_file_put_right_is_taken_up_again(file: Path, caplog: pytest.LogCaptur
 
 
 def test_a_broken_file_is_a_fault_at_the_start(file: Path, tmp_path: Path) -> None:
-    with pytest.raises(Faults, match=r"none\.toml: cannot be read \(FileNotFoundError\)"):
+    with pytest.raises(Faults, match=r"none\.toml: cannot be read \(No such file or directory\)"):
         Source(ENVIRON, str(tmp_path / "none.toml"))
     write(file, "")
     with pytest.raises(Faults, match="portals: there are none"):
@@ -502,7 +502,7 @@ def test_one_account_has_its_providers_name_and_options() -> None:
         ({}, "twillio", "PROVIDER: no provider 'twillio' (did you mean 'twilio'?)"),
         ({"TWILIO_ACCOUNT_SID": "AC1"}, "twilio", "TWILIO_AUTH_TOKEN: give it, or api_key"),
         ({"TWILIO_AUTH_TOKEN": TOKEN}, "twilio", "TWILIO_ACCOUNT_SID: missing"),
-        ({"STATIC_NUMBERS": '[{"number": "x"}]'}, "static", "STATIC_NUMBERS[0].NUMBER: not a"),
+        ({"STATIC_NUMBERS": '[{"number": "x"}]'}, "static", "STATIC_NUMBERS[0].number: not a"),
     ],
 )
 def test_a_fault_of_the_one_account_names_its_variable(
