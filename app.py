@@ -15,7 +15,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from hubspot import cli, logs
 from hubspot.errors import AppMismatch, InvalidRequest, InvalidSignature
 from hubspot.service import Service
-from hubspot.webhook import MAX_BODY_BYTES, Gate, blueprint
+from hubspot.webhook import MAX_BODY_BYTES, PATH, Gate, blueprint
 from providers.errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
 
 if TYPE_CHECKING:
@@ -32,6 +32,13 @@ ANSWERS: dict[type[Exception], tuple[int, str, str | None]] = {
     RateLimited: (503, "PROVIDER_UNAVAILABLE", "The phone provider asks us to wait."),
 }
 """What each error is answered with: status, category and message (None: the error's own)."""
+
+MESSAGES = {
+    404: f"There is nothing here. The webhook is at {PATH}.",
+    405: f"Not this method here. {PATH} takes POST, /healthz and /readyz take GET.",
+    413: f"The body has more than {MAX_BODY_BYTES >> 10} KiB.",
+}
+"""What to say in place of Werkzeug's own words, which are meant for somebody at a browser."""
 
 QUIET = ("/healthz", "/readyz")
 """Paths whose requests are not logged: platforms ask every few seconds."""
@@ -118,8 +125,9 @@ def _add_errors(app: Flask) -> None:
     @app.errorhandler(HTTPException)
     def http(error: HTTPException) -> Response:
         status = error.code or 500
-        logs.noted(request.environ)["reason"] = error.description
-        answer = _error(status, error.name.upper().replace(" ", "_"), error.description or "")
+        message = MESSAGES.get(status) or error.description or error.name
+        logs.noted(request.environ)["reason"] = message
+        answer = _error(status, error.name.upper().replace(" ", "_"), message)
         for name, value in error.get_headers(request.environ):
             if name not in ("Content-Type", "Content-Length"):
                 answer.headers[name] = value  # Allow, above all

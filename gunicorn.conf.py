@@ -3,14 +3,17 @@
 Names with an underscore are this file's own: gunicorn would take others for its settings.
 """
 
+import contextlib as _contextlib
 import os as _os
 import signal as _signal
 import socket as _socket
 import sys as _sys
+import time as _time
 
 _sys.path.insert(0, _os.path.dirname(_os.path.abspath(__file__)))  # read before gunicorn does this
 
 from gunicorn.glogging import Logger as _Logger
+from gunicorn.workers.gthread import ThreadWorker as _ThreadWorker
 
 from hubspot import logs as _logs
 from hubspot.service import Service as _Service
@@ -36,8 +39,32 @@ bind = f"{_everywhere if _os.environ.get('PORT') else '127.0.0.1'}:{_settings.po
 # connections and threads are made at their first use, thus in the worker.
 preload_app = True
 
+# How long a request and its answer may take: gthread itself waits for ever for the rest of one, so
+# that a few dozen half-sent requests would hold all threads.
+_whole_s = _settings.lookup_deadline + 5
+
+
 # Requests wait for carriers, which threads do cheaply; keep-alive works with threads alone.
-worker_class = "gthread"
+class worker_class(_ThreadWorker):  # noqa: N801 - gunicorn's setting
+    def __init__(self, *args):  # type: ignore[no-untyped-def]
+        super().__init__(*args)
+        self._handled = {}
+
+    def handle(self, conn):  # type: ignore[no-untyped-def]
+        self._handled[conn] = _time.monotonic()
+        try:
+            return super().handle(conn)
+        finally:
+            del self._handled[conn]
+
+    def murder_pending(self):  # type: ignore[no-untyped-def] # called once a second, or more often
+        super().murder_pending()
+        for conn, since in list(self._handled.items()):
+            if _time.monotonic() - since > _whole_s:
+                with _contextlib.suppress(OSError):
+                    conn.sock.shutdown(_socket.SHUT_RD)  # an answer can still be sent
+
+
 workers = _settings.web_concurrency
 threads = _settings.web_threads
 

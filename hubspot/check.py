@@ -13,7 +13,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from providers import Provider
-from providers.base import Deadline, PhoneNumber, Query
+from providers.base import ANYBODY, Deadline, PhoneNumber, Query
 from providers.directory import Directory, Rule
 from providers.errors import ProviderError, RateLimited, Refused, Unreachable
 from providers.lookup import matches_nothing
@@ -150,9 +150,11 @@ def _count(count: int, noun: str) -> str:
 def _accounts(directory: Directory, deadline_s: float, offline: bool) -> Iterator[Finding]:
     """Each account's credentials by a live listing, then the rules against what was listed."""
     listed: dict[str, list[PhoneNumber]] = {}
+    rules = [rule for portal in directory.portals.values() for rule in portal.rules.values()]
+    by_address = any("@" in (rule.owner or "") for rule in rules)
     with ThreadPoolExecutor(8) as threads:
         asked = {
-            name: threads.submit(_account, account, deadline_s)
+            name: threads.submit(_account, account, deadline_s, by_address)
             for name, account in directory.accounts.items()
             if account.instant or not offline
         }
@@ -178,11 +180,15 @@ def _accounts(directory: Directory, deadline_s: float, offline: bool) -> Iterato
         yield Finding("rules", None, said)
 
 
-def _account(account: Provider, deadline_s: float) -> tuple[Finding, list[PhoneNumber] | None]:
+def _account(
+    account: Provider, deadline_s: float, by_address: bool
+) -> tuple[Finding, list[PhoneNumber] | None]:
     name = f"account {account.account}"
     started = time.perf_counter()
     try:
-        numbers = account.ask(Query(deadline=Deadline(ACCOUNT_S)))
+        numbers = account.ask(
+            Query(owner=ANYBODY if by_address else None, deadline=Deadline(ACCOUNT_S))
+        )
     except ProviderError as error:
         return Finding(name, False, f"{account.name}: {error}", _advice(account, error)), None
     seconds = time.perf_counter() - started

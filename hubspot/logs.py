@@ -65,8 +65,14 @@ class RequestLog:
         answer = self._app(environ, start)
         if path not in self._quiet:
             fields["ms"] = round((perf_counter() - started) * 1000, 1)
-            log.info("request", extra=fields)
+            log.log(_level(fields["status"]), "request", extra=fields)
         return answer
+
+
+def _level(status: int) -> int:
+    if status < 500:
+        return logging.INFO
+    return logging.ERROR if status == 500 else logging.WARNING  # 500: ours; 502, 503: a carrier's
 
 
 _NOTED = "helpdesk_numbers.noted"
@@ -87,14 +93,14 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
 
 
 class JSONFormatter(logging.Formatter):
-    """`{"level": …, "event": …, "time": …}` and the event's own fields."""
+    """`{"level": …, "event": …, (the event's own fields), "time": …}`."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
             "level": record.levelname,
             "event": record.getMessage(),
-            "time": datetime.fromtimestamp(record.created, UTC),
             **_fields(record),
+            "time": datetime.fromtimestamp(record.created, UTC),
         }
         if record.exc_info:
             line["exc_info"] = self.formatException(record.exc_info)
@@ -121,6 +127,13 @@ def _shown(value: object) -> str:
     return text if text.isprintable() and " " not in text else repr(value)
 
 
+def _without_text(record: logging.LogRecord) -> bool:
+    """gunicorn quotes what it cannot read and where it came from; that may be anything."""
+    if str(record.msg).startswith("Invalid request from"):
+        record.msg = "Invalid request"
+    return True
+
+
 def config(log_format: str, log_level: str) -> dict[str, Any]:
     """The configuration of `logging`, for the service and for gunicorn alike.
 
@@ -130,6 +143,7 @@ def config(log_format: str, log_level: str) -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
+        "filters": {"strangers": {"()": lambda: _without_text}},
         "formatters": {"json": {"()": JSONFormatter}, "text": {"()": TextFormatter}},
         "handlers": {"out": {"class": "logging.StreamHandler", "formatter": log_format}},
         "root": {"level": "WARNING", "handlers": ["out"]},
@@ -137,7 +151,12 @@ def config(log_format: str, log_level: str) -> dict[str, Any]:
             "helpdesk_numbers": {"level": log_level.upper()},
             "providers": {"level": log_level.upper()},
             "urllib3": {"level": "ERROR"},  # its warnings show URLs
-            "gunicorn.error": {"level": "INFO", "handlers": ["out"], "propagate": False},
+            "gunicorn.error": {
+                "level": "INFO",
+                "filters": ["strangers"],
+                "handlers": ["out"],
+                "propagate": False,
+            },
             "gunicorn.access": {"level": "CRITICAL", "handlers": [], "propagate": False},
         },
     }

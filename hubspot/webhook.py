@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from flask import Blueprint, Response, request
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
 from providers.lookup import Lookup, Outcome
 
@@ -89,7 +89,7 @@ def blueprint(gate: Gate, lookup: Lookup) -> Blueprint:
 
     @routes.post(PATH)
     def phone_numbers() -> Response:
-        body, noted = request.get_data(), logs.noted(request.environ)
+        body, noted = _body(), logs.noted(request.environ)
         noted["signature"] = gate.check(body)
         if request.content_type and request.mimetype != "application/json":
             raise UnsupportedMediaType("The body must be application/json.")
@@ -108,13 +108,34 @@ def blueprint(gate: Gate, lookup: Lookup) -> Blueprint:
             left_out=dict(Counter(number.reason for number in result.left_out)),
         )
         if failure:
-            raise failure
+            raise failure.with_traceback(None)  # others raise it too, and each would add its frames
         return Response(
             write_answer(result.numbers),
             headers={"Content-Type": "application/json", "Numbers-Source": result.source},
         )
 
     return routes
+
+
+def _body() -> bytes:
+    """The raw body, whole.
+
+    Raises:
+        BadRequest: it broke off, or is not chunked as it says.
+        RequestEntityTooLarge: it has more than MAX_BODY_BYTES.
+    """
+    length = request.content_length
+    try:
+        body = request.get_data()
+    except RequestEntityTooLarge:
+        raise
+    except Exception:  # whatever the server makes of it: nothing but the request is read here
+        raise BadRequest("The body's chunks cannot be read.") from None
+    if length is None and len(body) >= MAX_BODY_BYTES:  # chunked: Flask stops there without a word
+        raise RequestEntityTooLarge
+    if length is not None and len(body) < length:
+        raise BadRequest("The body is shorter than Content-Length says.")
+    return body
 
 
 def _logged(outcome: Outcome) -> dict[str, Any]:

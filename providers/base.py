@@ -40,13 +40,17 @@ class Deadline:
         return max(0.0, self._at - time.monotonic())
 
 
+ANYBODY = "@"
+"""The `owner` of a query whose answer is to serve the rules of all users by e-mail address."""
+
+
 class Query:
     """What the asking user's rule wants: an adapter may use it to ask for less, never must.
 
     Empty means anything. `numbers` are in E.164, each once; `names` are shell-style patterns;
-    `owner` is an e-mail address or a user id, and not only for asking less: it is also for finding
-    out which id an address belongs to. `deadline` is when the answer is due; an `HTTPProvider`
-    keeps it by itself.
+    `owner` is an e-mail address, a user id or ANYBODY, and not only for asking less: where numbers
+    know their users by id alone, it says whose addresses have to be found. `deadline` is when the
+    answer is due; an `HTTPProvider` keeps it by itself.
     """
 
     __slots__ = ("deadline", "names", "numbers", "owner")
@@ -64,12 +68,12 @@ class Query:
         self.deadline = deadline or Deadline(10)
 
     def widened(self, account: "Provider") -> "Query":
-        """What any other query of the same owner can be answered from: everything.
+        """What any other query of its kind can be answered from: everything.
 
-        The owner stays only where the account's listing depends on it.
+        With addresses too, which may cost requests of their own, if this one needs one.
         """
         by_address = account.finds_users and "@" in (self.owner or "")
-        return Query(owner=self.owner if by_address else None, deadline=self.deadline)
+        return Query(owner=ANYBODY if by_address else None, deadline=self.deadline)
 
 
 class Provider:
@@ -97,7 +101,7 @@ class Provider:
 
     @property
     def finds_users(self) -> bool:
-        """Whether the listing knows owners by id alone, and so needs the query's e-mail address."""
+        """Whether numbers know their users by id alone, so that addresses have to be found."""
         return False
 
     def __init__(self, options: Options, account: str = "") -> None:

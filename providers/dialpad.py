@@ -4,14 +4,14 @@ https://developers.dialpad.com/reference/numberslist and
 https://developers.dialpad.com/reference/userslist (read 2026-11-22)
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from .base import PhoneNumber, Query
-from .http import JSON, HTTPProvider, Page, Request, bearer
+from .http import JSON, HTTPProvider, Page, Request, User, Users, bearer
 from .options import Secret
 from .paging import token
 
@@ -45,13 +45,12 @@ class Dialpad(HTTPProvider):
     def read_page(self, reply: _Reply) -> Page:
         return Page(map(_read, reply.items or ()), token("cursor", reply.cursor))
 
-    def find_user(self, email: str) -> Request:
+    def first_users(self, email: str | None) -> Request:
         return Request("users", {"email": email})
 
-    def read_user(self, reply: _Reply, email: str) -> Iterable[str]:
-        for user in reply.items or ():
-            if email.casefold() in map(str.casefold, user.get("emails") or ()):
-                yield str(user["id"])
+    def read_users(self, reply: _Reply) -> Users:
+        users = (User(str(user["id"]), user.get("emails") or ()) for user in reply.items or ())
+        return Users(users, token("cursor", reply.cursor))
 
 
 def _read(number: JSON) -> PhoneNumber:

@@ -25,9 +25,10 @@ FIRST_PAUSE_S = 5.0
 LONGEST_PAUSE_S = 60.0
 """How long an open breaker leaves the account alone; doubled at each failed trial."""
 
-MOST_CALLS = 3
-"""Calls to one account under way in a worker. Two are usual (one for a few numbers, one for all);
-more are calls that hang beyond their deadline, which adapters without ours may do."""
+MOST_CALLS = 4
+"""Calls to one account under way in a worker. Three are usual (one for a few numbers, one for all,
+one for all with their owners' addresses); more are calls that hang beyond their deadline, which
+adapters without ours may do."""
 
 BRIEF_S = (0.5, 2.0)
 """Callers beyond an account's share of threads wait no longer than until its call has taken three
@@ -62,7 +63,8 @@ class Call:
 class Guard:
     """One account's calls. Threads share it.
 
-    `share` is how many callers may wait for the account to the end of the deadline. `settled` is
+    `share` is how many callers may wait for the account to the end of the deadline; if it failed
+    last time, one. `settled` is
     told what each call came to. The account itself is not kept, so that it can be forgotten.
     """
 
@@ -104,7 +106,7 @@ class Guard:
         """Until when (monotonic) one more caller may wait for the call, and why not longer."""
         until, excuse = call.started + self._deadline_s + GRACE_S, "no answer in time"
         with self._lock:
-            if self._waiting >= self._share:
+            if self._waiting >= (1 if self._failures else self._share):
                 usual_s = 0 if self._failures else 3 * self._usual_s
                 brief = call.started + min(max(usual_s, BRIEF_S[0]), BRIEF_S[1])
                 if brief < until:

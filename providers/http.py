@@ -14,14 +14,14 @@ import re
 import ssl
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache, lru_cache
 from http.client import HTTPResponse
 from http.cookiejar import DefaultCookiePolicy
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import msgspec
@@ -36,7 +36,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import LocationParseError, NameResolutionError
 from urllib3.util import parse_url
 
-from .base import PhoneNumber, Provider, Query
+from .base import ANYBODY, PhoneNumber, Provider, Query
 from .errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
 from .options import URL
 
@@ -81,6 +81,20 @@ class Page(NamedTuple):
     """A page's numbers, and the request for the next one, how to make it, or None."""
 
     numbers: Iterable[PhoneNumber]
+    next: Request | Next | None = None
+
+
+class User(NamedTuple):
+    """A user of the carrier: the id, as in `PhoneNumber.owners`, and the e-mail addresses."""
+
+    id: str
+    emails: Iterable[str]
+
+
+class Users(NamedTuple):
+    """A page's users, and what leads to the next one, as in `Page`."""
+
+    users: Iterable[User]
     next: Request | Next | None = None
 
 
@@ -192,6 +206,9 @@ class Listing:
         raise Unreachable("not all pages came in time")
 
 
+_AnyPage = TypeVar("_AnyPage", Page, Users)
+
+
 class HTTPProvider(Provider):
     """An adapter of constants and pure readers: no `try`, no status codes, no environment, no loop.
 
@@ -205,7 +222,7 @@ class HTTPProvider(Provider):
     or any JSON value if left out. Say what has to be there, and leave numbers to be `JSON`."""
 
     UserReply: ClassVar[Any] = Any
-    """The same for the answer to `find_user`."""
+    """The same for the answer to `first_users`."""
 
     no_content: ClassVar[bytes] = b""
     """The body that a 204 stands for, at carriers that answer so when there are no numbers."""
@@ -221,7 +238,7 @@ class HTTPProvider(Provider):
 
     @property
     def finds_users(self) -> bool:
-        return type(self).find_user is not HTTPProvider.find_user
+        return type(self).first_users is not HTTPProvider.first_users
 
     def base(self) -> str:
         """Where requests go; carriers with a host for each tenant override it."""
@@ -239,13 +256,16 @@ class HTTPProvider(Provider):
         """Our words from the carrier's decoded answer."""
         raise NotImplementedError
 
-    def find_user(self, email: str) -> Request | None:
-        """The request that finds a user by e-mail address, where numbers have their owner's id
-        alone. It is sent only for a rule that names an address."""
-        return None
+    def first_users(self, email: str | None) -> Request:
+        """The request for the users, where numbers have their owners' ids alone: for the one with
+        this address, and others if need be, or for all of them.
 
-    def read_user(self, reply: Any, email: str) -> Iterable[str]:
-        """The ids, as in `PhoneNumber.owners`, of the users with exactly that address."""
+        It is sent only for rules that name an address.
+        """
+        raise NotImplementedError
+
+    def read_users(self, reply: Any) -> Users:
+        """Our words from the decoded answer to `first_users`."""
         raise NotImplementedError
 
     def decode(self, body: bytes) -> Any:
@@ -258,29 +278,40 @@ class HTTPProvider(Provider):
 
     def list_numbers(self, query: Query) -> Iterable[PhoneNumber]:
         listing = Listing(self.base(), query, self.retry_after)
-        ids = self._user_ids(listing, query.owner)
-        request: Request | None = self.first_page(query)
-        while request:
-            answer = self.fetch(listing, request)
-            page = self.read_page(self.decode(self._body(answer)))
+        emails = self._emails(listing, query.owner or "")
+        pages = self._walk(
+            listing, self.first_page(query), lambda body: self.read_page(self.decode(body))
+        )
+        for page in pages:
             for number in page.numbers:
-                mine = query.owner and not ids.isdisjoint(number.owners)
-                yield _also_owned(number, query.owner) if mine and query.owner else number
-            request = page.next(request) if callable(page.next) else page.next
+                found = [email for owner in number.owners for email in emails.get(owner, ())]
+                if found:
+                    yield msgspec.structs.replace(number, owners=(*number.owners, *found))
+                else:
+                    yield number
 
-    def _user_ids(self, listing: Listing, owner: str | None) -> set[str]:
-        request = self.find_user(owner) if owner and "@" in owner else None
-        if not (request and owner):
-            return set()
-        reply = decode_json(self._body(self.fetch(listing, request)), self.UserReply)
-        return set(self.read_user(reply, owner))
+    def _emails(self, listing: Listing, owner: str) -> dict[str, list[str]]:
+        """Addresses by user id, if the query needs any."""
+        if not (self.finds_users and "@" in owner):
+            return {}
+        pages = self._walk(
+            listing,
+            self.first_users(None if owner == ANYBODY else owner),
+            lambda body: self.read_users(decode_json(body, self.UserReply)),
+        )
+        return {user.id: list(user.emails) for page in pages for user in page.users}
+
+    def _walk(
+        self, listing: Listing, first: Request, read: Callable[[bytes], _AnyPage]
+    ) -> Iterator[_AnyPage]:
+        request: Request | None = first
+        while request:
+            page = read(self._body(self.fetch(listing, request)))
+            yield page
+            request = page.next(request) if callable(page.next) else page.next
 
     def _body(self, answer: Answer) -> bytes:
         return self.no_content if answer.status == 204 else answer.body
-
-
-def _also_owned(number: PhoneNumber, owner: str) -> PhoneNumber:
-    return msgspec.structs.replace(number, owners=(*number.owners, owner))
 
 
 def decode_json(body: bytes | str, kind: Any = Any, *, strict: bool = True) -> Any:

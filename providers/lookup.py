@@ -174,7 +174,7 @@ class Lookup:
         """Keep or forget what a call has shown, whoever waited for it."""
         if self._memory is None:
             return
-        if isinstance(answer, Refused):
+        if isinstance(answer, Refused) and answer.status in (401, 403):
             self._memory.drop(account)
         elif not isinstance(answer, ProviderError):
             self._memory.keep(account, query, answer)
@@ -190,9 +190,7 @@ class Lookup:
         name, provider = account.account, account.name
         if not isinstance(answer, ProviderError):
             return answer, Outcome(name, provider, "ok", ms)
-        found = None
-        if self._memory and not isinstance(answer, Refused):
-            found = self._memory.find(account, query)
+        found = self._memory.find(account, query) if self._memory else None
         if not answer.account:
             answer.account, answer.provider = name, provider
         numbers, age_s = found or ([], None)

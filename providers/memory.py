@@ -4,12 +4,12 @@ import threading
 import time
 from typing import NamedTuple
 
-from cachetools import TTLCache
+from cachetools import FIFOCache
 
 from .base import PhoneNumber, Provider, Query
 
 MAX_BYTES = 16 * 1024 * 1024
-"""For one worker, about 60,000 numbers. The answers not used for longest go first."""
+"""For one worker, about 60,000 numbers in at most 16,000 answers. The oldest answers go first."""
 
 _Key = tuple[Provider, tuple[str, ...], tuple[str, ...], str | None]
 
@@ -24,27 +24,28 @@ class LastKnownGood:
     """Answers younger than `max_age_s`, each under its account and what was asked for.
 
     An account is the object, so that one whose credentials were changed in the directory starts
-    with nothing. Each method stops the cache's clock while it looks twice: an answer that expires
-    in between would raise.
+    with nothing.
     """
 
     def __init__(self, max_age_s: float) -> None:
+        self._max_age_s = max_age_s
         self._lock = threading.Lock()
-        self._answers: TTLCache[_Key, _Kept] = TTLCache(
-            MAX_BYTES, max_age_s, time.monotonic, lambda kept: kept.size
-        )
+        self._answers: FIFOCache[_Key, _Kept] = FIFOCache(MAX_BYTES, lambda kept: kept.size)
 
     def keep(self, account: Provider, query: Query, numbers: list[PhoneNumber]) -> None:
         """Remember a good answer."""
         key, kept = _key(account, query), _Kept(numbers, time.monotonic(), _size(numbers))
-        with self._lock, self._answers.timer:
+        with self._lock:
             self._answers.pop(key, None)
+            while self._answers and self._too_old(next(iter(self._answers.values()))):
+                self._answers.popitem()
             if kept.size <= MAX_BYTES:
                 self._answers[key] = kept
 
     def drop(self, account: Provider) -> None:
-        """Forget all answers of an account that refuses us: access was taken away on purpose."""
-        with self._lock, self._answers.timer:
+        """Forget all answers of an account whose credentials are refused: access was taken away on
+        purpose."""
+        with self._lock:
             for key in [key for key in self._answers if key[0] is account]:
                 del self._answers[key]
 
@@ -53,13 +54,16 @@ class LastKnownGood:
 
         The rule is not applied.
         """
-        with self._lock, self._answers.timer:
+        with self._lock:
             keys = {_key(account, query), _key(account, query.widened(account))}
             found = [kept for kept in map(self._answers.get, keys) if kept]
-        if not found:
+        youngest = max(found, key=lambda kept: kept.at, default=None)
+        if youngest is None or self._too_old(youngest):
             return None
-        youngest = max(found, key=lambda kept: kept.at)
         return youngest.numbers, time.monotonic() - youngest.at
+
+    def _too_old(self, kept: _Kept) -> bool:
+        return time.monotonic() - kept.at >= self._max_age_s
 
 
 def _key(account: Provider, query: Query) -> _Key:

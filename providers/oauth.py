@@ -97,6 +97,8 @@ class OAuthProvider(HTTPProvider):
             try:
                 self._renew(grant, listing)
             except (Refused, RateLimited) as error:
+                if isinstance(error, Refused) and error.status == 400:
+                    error.status = 401  # wrong credentials: RFC 6749, 5.2
                 self._failure = time.monotonic(), error
                 raise
             return self._token, False

@@ -4,14 +4,13 @@ https://developers.ringcentral.com/api-reference/Phone-Numbers/listAccountPhoneN
 https://developers.ringcentral.com/guide/authentication/jwt-flow (both read 2026-11-22)
 """
 
-from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from .base import PhoneNumber, Query
-from .http import JSON, Page, Request, basic
+from .http import JSON, Next, Page, Request, User, Users, basic
 from .numbers import plus
 from .oauth import Grant, OAuthProvider
 from .options import Secret
@@ -31,6 +30,9 @@ class _Paging(msgspec.Struct, rename="camel"):
 class _Reply(msgspec.Struct):
     records: list[JSON]
     paging: _Paging = msgspec.field(default_factory=_Paging)
+
+    def following(self) -> Next:
+        return count_up("page", self.paging.total_pages, full=len(self.records) >= PAGE_SIZE)
 
 
 class RingCentral(OAuthProvider):
@@ -58,19 +60,19 @@ class RingCentral(OAuthProvider):
         return Request(path, {"page": 1, "perPage": PAGE_SIZE})
 
     def read_page(self, reply: _Reply) -> Page:
-        full = len(reply.records) >= PAGE_SIZE
-        return Page(
-            map(_read, reply.records), count_up("page", reply.paging.total_pages, full=full)
-        )
+        return Page(map(_read, reply.records), reply.following())
 
-    def find_user(self, email: str) -> Request:
-        return Request("restapi/v1.0/account/~/extension", {"email": email, "perPage": PAGE_SIZE})
+    def first_users(self, email: str | None) -> Request:
+        path = "restapi/v1.0/account/~/extension"
+        return Request(path, {"email": email, "page": 1, "perPage": PAGE_SIZE})
 
-    def read_user(self, reply: _Reply, email: str) -> Iterable[str]:
-        for extension in reply.records:
-            address = (extension.get("contact") or {}).get("email") or ""
-            if address.casefold() == email.casefold():
-                yield str(extension["id"])
+    def read_users(self, reply: _Reply) -> Users:
+        return Users(map(_user, reply.records), reply.following())
+
+
+def _user(extension: JSON) -> User:
+    email = (extension.get("contact") or {}).get("email")
+    return User(str(extension["id"]), [email] if email else [])
 
 
 def _read(number: JSON) -> PhoneNumber:

@@ -4,12 +4,10 @@ https://developers.zoom.us/docs/api/phone/#tag/phone-numbers/GET/phone/numbers
 https://developers.zoom.us/docs/internal-apps/s2s-oauth/ (both read 2026-11-22)
 """
 
-from collections.abc import Iterable
-
 import msgspec
 
 from .base import PhoneNumber, Query
-from .http import JSON, Page, Request, basic
+from .http import JSON, Page, Request, User, Users, basic
 from .numbers import plus
 from .oauth import Grant, OAuthProvider
 from .options import Secret
@@ -25,6 +23,7 @@ class _Reply(msgspec.Struct):
 
 class _UserReply(msgspec.Struct):
     users: list[JSON]
+    next_page_token: str | None = None
 
 
 class Zoom(OAuthProvider):
@@ -53,13 +52,12 @@ class Zoom(OAuthProvider):
             map(_read, reply.phone_numbers), token("next_page_token", reply.next_page_token)
         )
 
-    def find_user(self, email: str) -> Request:
+    def first_users(self, email: str | None) -> Request:
         return Request("phone/users", {"keyword": email, "page_size": PAGE_SIZE})
 
-    def read_user(self, reply: _UserReply, email: str) -> Iterable[str]:
-        for user in reply.users:
-            if (user.get("email") or "").casefold() == email.casefold():
-                yield str(user["id"])
+    def read_users(self, reply: _UserReply) -> Users:
+        users = (User(str(user["id"]), filter(None, [user.get("email")])) for user in reply.users)
+        return Users(users, token("next_page_token", reply.next_page_token))
 
 
 def _read(number: JSON) -> PhoneNumber:

@@ -290,7 +290,7 @@ def test_an_account_that_failed_last_time_is_waited_for_but_shortly(
     make: Callable[..., Guard], event: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(guard, "BRIEF_S", (0.1, 5.0))
-    guarded, account = make(deadline_s=2, share=1), Account(Unreachable("x"), event, ONE)
+    guarded, account = make(deadline_s=2, share=4), Account(Unreachable("x"), event, ONE)
     ask(guarded, account)
     seconds = crowd(guarded, account, 4)
     assert all(waited < 1.5 for waited in seconds[:3])

@@ -7,7 +7,6 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
@@ -511,7 +510,7 @@ def test_without_last_known_good_nothing_stands_in() -> None:
 
 def test_after_a_refusal_nothing_stands_in_ever_again() -> None:
     """Access was taken away on purpose."""
-    errors = iter([Refused("answered 401"), *[Unreachable("answered 500")] * 3])
+    errors = iter([Refused("answered 401", 401), *[Unreachable("answered 500")] * 3])
     given = [[PhoneNumber(EAST)]]
 
     def answering(_: Query) -> list[PhoneNumber]:
@@ -604,35 +603,3 @@ def wait_for(happens: Callable[[], bool]) -> None:
     until = time.monotonic() + 5
     while not happens() and time.monotonic() < until:
         time.sleep(0.01)
-
-
-class FindsUsers(Obedient):
-    """Its listing names an owner's address only where the query does."""
-
-    @property
-    def finds_users(self) -> bool:
-        return True
-
-
-def test_a_shared_listing_still_knows_whose_address_was_asked_for(
-    released: threading.Event,
-) -> None:
-    asked: list[str | None] = []
-
-    def listing(query: Query) -> list[PhoneNumber]:
-        asked.append(query.owner)
-        released.wait(10)
-        return [PhoneNumber(EAST, owners=(query.owner or "7",))]
-
-    account = FindsUsers("acme", listing)
-    rules = {1: Rule(), 2: Rule(owner="anna@acme.example")}
-    directory = Directory({"acme": account}, {62515: Portal(("acme",), "all", rules)})
-    lookup = Lookup(Fixed(directory), 10)
-    with ThreadPoolExecutor(2) as threads:
-        everything = threads.submit(lookup.look_up, 62515, 1)
-        wait_for(lambda: len(asked) == 1)
-        annas = threads.submit(lookup.look_up, 62515, 2)
-        wait_for(lambda: len(asked) == 2)
-        released.set()
-        assert found(everything.result()) == found(annas.result()) == [EAST]
-    assert asked == [None, "anna@acme.example"]

@@ -64,7 +64,7 @@ class TestZoom(OAuthContract):
         if asked.path != "/v2/phone/users":
             return super().other(asked)
         body = documented("users")
-        wanted = asked.params["keyword"].casefold()
+        wanted = asked.params.get("keyword", "").casefold()
         body["users"] = [user for user in body["users"] if wanted in user["email"]]
         return Reply(body)
 

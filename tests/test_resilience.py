@@ -187,6 +187,16 @@ def test_refused_credentials_end_it_at_once_and_for_good(carrier: Carrier, statu
         assert_fails(client, *UNAVAILABLE)
 
 
+@pytest.mark.parametrize("status", [400, 404])
+def test_a_refusal_that_is_not_about_credentials_does_not_end_it(
+    carrier: Carrier, status: int
+) -> None:
+    client = service(carrier.url, LAST_KNOWN_GOOD="60")
+    assert count_of(client) == LIVE
+    carrier.answer = says({"code": 20404}, status)
+    assert count_of(client) == KNOWN
+
+
 def test_zero_turns_it_off(carrier: Carrier) -> None:
     client = service(carrier.url, LAST_KNOWN_GOOD="0")
     assert count_of(client) == LIVE
