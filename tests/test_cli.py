@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.carrier import Carrier, says
 from tests.server import ROOT, environ, free_port
 
 SECRET = "a-secret-of-tests"
@@ -78,6 +79,7 @@ def test_numbers_as_json_hold_hubspots_fields_and_the_reasons() -> None:
     ] == [("+12025550100", "7", "Back office")]
     assert [one["number"] for one in data["leftOut"]] == ["+12025550143"]
     assert data["accounts"][0]["outcome"] == "ok"
+    assert (data["portalId"], data["userId"]) == (62515, 1002)
 
 
 def test_an_empty_list_says_why() -> None:
@@ -93,6 +95,16 @@ def test_a_carrier_that_cannot_be_reached_fails_the_command_and_is_named() -> No
     assert "account twilio (twilio): unreachable: the connection failed" in done.stderr
     assert "Traceback" not in done.stderr
     assert "a-token-of-tests" not in done.stderr + done.stdout
+
+
+def test_a_carrier_that_asks_to_wait_is_quoted() -> None:
+    who = ("--portal-id", "62515", "--user-id", "1", "--explain")
+    with Carrier(says({}, 429, Retry_After="77")) as carrier:
+        settings = TWILIO | {"TWILIO_BASE_URL": carrier.url}
+        shown = flask(settings, "numbers", *who)
+        data = json.loads(flask(settings, "numbers", *who, "--json").stdout)
+    assert "rate_limited: answered 429, try again in 77 s, " in shown.stdout
+    assert data["accounts"][0]["retryAfter"] == 77
 
 
 def test_wrong_usage_exits_with_2() -> None:

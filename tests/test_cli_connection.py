@@ -192,6 +192,7 @@ def test_delete_without_consent_deletes_nothing(api: HubSpotAPI, answer: str) ->
     assert done.returncode == 1
     assert URL in done.stdout
     assert "Delete this registration?" in done.stdout
+    assert ("--yes" in done.stderr) == (answer == ""), "nobody is there to answer"
     assert api.connection is not None
 
 
@@ -370,6 +371,15 @@ def test_html_in_place_of_an_error_is_told(api: HubSpotAPI) -> None:
     assert done.returncode == 1
     assert "HubSpot answered 500" in done.stderr
     assert "<html>" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["show"], ["update", "--ready"]])
+def test_failure_is_told_as_json_too(api: HubSpotAPI, arguments: list[str]) -> None:
+    api.then = [refusal(400, "Something")]
+    done = run(api, *arguments, "--json")
+    assert done.returncode == 1
+    assert "Something" in json.loads(done.stdout)["error"]
+    assert "Something" in done.stderr
 
 
 def test_key_that_hubspot_quotes_is_not_shown(api: HubSpotAPI) -> None:
