@@ -199,6 +199,8 @@ def _accounts(directory: Directory, deadline_s: float, offline: bool) -> Iterato
                 listed[name] = numbers
     unknown = 0
     for portal_id, portal in directory.portals.items():
+        if not portal.accounts:
+            yield Finding(f"portals.{portal_id}", None, "no accounts, so nobody sees a number")
         for user_id, rule in portal.rules.items():
             names = [n for n in portal.accounts if rule.accounts is None or n in rule.accounts]
             if all(name in listed for name in names):

@@ -235,6 +235,12 @@ def test_account_that_is_called_like_its_provider_is_not_named_twice() -> None:
     assert text.startswith("1 number, 1 can take calls")
 
 
+def test_portal_without_accounts_is_pointed_out() -> None:
+    toml = DIRECTORY + "[portals.5]\naccounts = []\n"
+    finding = check(SETTINGS | {"DIRECTORY_TOML": toml}, "--offline")["portals.5"]
+    assert (finding["ok"], finding["text"]) == (None, "no accounts, so nobody sees a number")
+
+
 def test_letters_stay_letters_in_json() -> None:
     done = here(SETTINGS | {"DIRECTORY_TOML": '[accounts."Zürich"]'}, "check", "--json")
     assert "accounts.Zürich.provider: missing" in done.stdout
