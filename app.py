@@ -4,22 +4,18 @@ import math
 import os
 import traceback
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from flask import Flask, Response, jsonify, request
 from flask.cli import FlaskGroup
 from werkzeug.exceptions import HTTPException
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from hubspot import cli, logs
 from hubspot.errors import AppMismatch, InvalidRequest, InvalidSignature
 from hubspot.service import Service
 from hubspot.webhook import MAX_BODY_BYTES, PATH, Gate, blueprint
 from providers.errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
 
 ANSWERS: dict[type[Exception], tuple[int, str, str | None]] = {
     InvalidRequest: (400, "VALIDATION_ERROR", None),
@@ -66,15 +62,13 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # else anybody gets a 200 at the webhook
     app.url_map.merge_slashes = False  # else a doubled slash is answered with a redirect
-    wsgi: WSGIApplication = app.wsgi_app
-    if settings.trusted_proxies and not settings.public_url:
-        wsgi = ProxyFix(wsgi, settings.trusted_proxies, settings.trusted_proxies)
-    wsgi = logs.RequestLog(wsgi, QUIET)
-    app.wsgi_app = wsgi  # type: ignore[method-assign] # as Flask's documentation has it
+    logged = logs.RequestLog(app.wsgi_app, QUIET)
+    app.wsgi_app = logged  # type: ignore[method-assign] # as Flask's documentation has it
     gate = Gate(
         settings.hubspot_client_secret,
         settings.hubspot_signature_versions,
         settings.public_url,
+        settings.trusted_proxies,
         settings.hubspot_app_id,
     )
     app.register_blueprint(blueprint(gate, lookup))

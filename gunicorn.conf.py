@@ -49,6 +49,7 @@ class worker_class(_ThreadWorker):  # noqa: N801 - gunicorn's setting
     def __init__(self, *args):  # type: ignore[no-untyped-def]
         super().__init__(*args)
         self._handled = {}
+        self._next_look = 0.0
 
     def handle(self, conn):  # type: ignore[no-untyped-def]
         self._handled[conn] = _time.monotonic()
@@ -59,8 +60,11 @@ class worker_class(_ThreadWorker):  # noqa: N801 - gunicorn's setting
 
     def murder_pending(self):  # type: ignore[no-untyped-def] # called once a second, or more often
         super().murder_pending()
+        if (now := _time.monotonic()) < self._next_look:
+            return
+        self._next_look = now + 1
         for conn, since in list(self._handled.items()):
-            if _time.monotonic() - since > _whole_s:
+            if now - since > _whole_s:
                 with _contextlib.suppress(OSError):
                     conn.sock.shutdown(_socket.SHUT_RD)  # an answer can still be sent
 

@@ -98,6 +98,13 @@ def bare() -> Iterator[Running]:
 
 
 @contextmanager
+def least() -> Iterator[Running]:
+    """`least.py`."""
+    with _baseline("benchmarks.least:app", {"LEAST_SECRET": SECRET}) as running:
+        yield running
+
+
+@contextmanager
 def by_hand(carrier: str, accounts: int, **settings: str) -> Iterator[Running]:
     """The baseline `by-hand`, with the same accounts as `ours`."""
     sids = {FIRST_PORTAL + index: sid(index) for index in range(accounts)}

@@ -187,7 +187,7 @@ def _accounts(directory: Directory, deadline_s: float, offline: bool) -> Iterato
         asked = {
             name: threads.submit(_account, account, deadline_s, by_address)
             for name, account in directory.accounts.items()
-            if account.instant or not offline
+            if account.fixed or not offline
         }
         for name in directory.accounts:
             if name not in asked:

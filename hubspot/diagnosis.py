@@ -6,6 +6,7 @@ Pure, like hubspot/signature.py.
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -45,22 +46,16 @@ class Refused(NamedTuple):
     others: tuple[str, ...] = ()
 
 
-class _Limit(NamedTuple):
-    """How far to search. Whoever sends the request decides what there is to be tried."""
-
-    changes: int
-    signatures: int
-    signed_bytes: int
-
-
-_LIVE = _Limit(3, 400, 2**20)
-_THOROUGH = _Limit(4, 150_000, 2**29)
+_Variant = tuple[Any, tuple[Change, ...]]
 
 
 class _Found(NamedTuple):
+    """What was signed, and the changes that made of it what arrived."""
+
     version: Version
     uri: str
-    changes: tuple[Change, ...]
+    timestamp: str
+    changes: Sequence[Change]
 
 
 def diagnose(
@@ -80,29 +75,58 @@ def diagnose(
     `now_ms` is the time at which the request arrived, rather than a later one.
     """
     headers = request.headers
-    in_v3 = headers.get(V3_HEADER)
-    given = in_v3 if in_v3 is not None else headers.get(OLD_HEADER)
-    where = V3_HEADER if in_v3 is not None or given is None else OLD_HEADER
+    in_old = headers.get(V3_HEADER) is None and headers.get(OLD_HEADER) is not None
+    where = OLD_HEADER if in_old else V3_HEADER
+    given = headers.get(where)
     if given is None or not given.strip():
         return Diagnosis(
             "no signature header arrived" if given is None else "the signature header is empty",
             f"if HubSpot sent this, something in front drops {where}: let it pass",
         )
-    found = _find(request, given, secrets, path, thorough)
-    if found is None:
-        return _unfound(request, given, secrets, path, thorough)
-    version, changes = found.version, [*found.changes]
-    moved = bool(suspects.versions(version, headers)[version])
-    if version == "v3":
-        changes += _off_time(headers.get(TIMESTAMP_HEADER) or "", now_ms, just_arrived, changes)
-    elif where == OLD_HEADER and not moved:
-        changes += _unnamed(version, headers)
-    if version not in versions and not moved and (version == "v3" or not changes):
-        changes.append(_not_accepted(version))
-    return _in_words(changes, found.uri, path) if changes else _NOTHING
+    find = partial(_find, request, secrets=secrets, path=path, thorough=thorough)
+    found = find(given)
+    if found:
+        changes = [*_misnamed(found.version, headers), *found.changes]
+        if found.version == "v3":
+            changes += _off_time(found.timestamp, now_ms, just_arrived, changes)
+        if found.version not in versions and (found.version == "v3" or not changes):
+            changes.append(_not_accepted(found.version))
+        return _in_words(changes, found.uri, path) if changes else _NOTHING
+    if spoilt := _spoilt(request, where, given):
+        return spoilt
+    # HubSpot may send an older signature beside v3: v2 vouches for URL and body, v1 for the body,
+    # both for the secret.
+    beside = find(headers.get(OLD_HEADER) or "") if where == V3_HEADER else None
+    if beside and beside.version in _BESIDE:
+        return _in_words([*beside.changes, _BESIDE[beside.version]], beside.uri, path)
+    if where == V3_HEADER and not re.fullmatch("[0-9]{13}", headers.get(TIMESTAMP_HEADER) or ""):
+        return Diagnosis(
+            "the timestamp was rewritten on the way",
+            f"HubSpot's has 13 digits: let {TIMESTAMP_HEADER} pass untouched",
+        )
+    return Diagnosis(
+        "wrong secret",
+        "HUBSPOT_CLIENT_SECRET is not the secret of the app that signed: copy the client secret"
+        " from the app's Auth page (not a pat-… token, not the developer API key); if it is the"
+        " right one, the request was forged or changed beyond recognition"
+        + ("" if thorough else ": `flask webhook explain` tries more"),
+    )
 
 
 _NOTHING = Diagnosis("nothing: the signature is valid", "look for another cause than the signature")
+# What it means that nothing makes the v3 signature match, and an older one beside it does.
+_BESIDE = {
+    "v2": Change(
+        "the timestamp was changed on the way (the v2 signature beside it matches)",
+        f"something in front changes {TIMESTAMP_HEADER}: let it pass untouched",
+    ),
+    "v1": Change(
+        "HubSpot signed another URL (the v1 signature beside it, which leaves out the URL,"
+        " matches)",
+        "compare the URL that this service saw with the registered one (`flask"
+        " channel-connection show`), and register one without a query",
+    ),
+}
 
 
 def _in_words(changes: Sequence[Change], uri: str, path: str) -> Diagnosis:
@@ -113,47 +137,26 @@ def _in_words(changes: Sequence[Change], uri: str, path: str) -> Diagnosis:
     return Diagnosis(" and ".join(causes), "; ".join(told))
 
 
-def _off_time(
-    timestamp: str, now_ms: int, just_arrived: bool, others: Sequence[Change]
-) -> Iterator[Change]:
-    """What is wrong with the time, although the signature matches."""
-    if any("timestamp" in change.cause for change in others):
-        return
-    if not re.fullmatch("[0-9]{1,19}", timestamp):
+def _misnamed(version: Version, headers: Headers) -> Iterator[Change]:
+    """What is wrong with the headers around a signature that matches."""
+    named = headers.get(OLD_VERSION_HEADER)
+    if headers.get(V3_HEADER) is not None:
+        arrived_as = "v3"
+    else:
+        arrived_as = named if named in ("v1", "v2") else "v2" if version == "v3" else version
+    if version != arrived_as:
+        old = f"{OLD_HEADER} with {OLD_VERSION_HEADER}: {version}"
         yield Change(
-            "the timestamp is not a whole number",
-            f"whoever signs has to send {TIMESTAMP_HEADER} in milliseconds since 1970, 13 digits",
+            f"a {version} signature arrived as {arrived_as}",
+            "whoever signs or forwards has to send it as "
+            + (V3_HEADER if version == "v3" else old),
         )
-        return
-    age_ms = now_ms - int(timestamp)
-    if abs(age_ms) <= MAX_AGE_MS:
-        return
-    for unit, factor in (("seconds", 1000), ("microseconds", 1e-3), ("nanoseconds", 1e-6)):
-        if 0.5 < int(timestamp) * factor / max(now_ms, 1) < 2:
-            yield Change(
-                f"the timestamp is in {unit}, not in milliseconds",
-                f"whoever signs has to send {TIMESTAMP_HEADER} in milliseconds since 1970, 13"
-                " digits",
-            )
-            return
-    if not just_arrived and others:
-        return
-    yield Change(
-        f"the timestamp is {abs(age_ms) // 1000} s {'old' if age_ms > 0 else 'in the future'}",
-        "if the request was fresh, this machine's clock is wrong: set it by NTP; else it was sent"
-        " again later, and is rightly refused"
-        + ("" if just_arrived else " (judged by the time now: receivedAt says when it arrived)"),
-    )
-
-
-def _unnamed(version: Version, headers: Headers) -> Iterator[Change]:
-    """What is wrong with the headers around an older signature that matches."""
-    if headers.get(TIMESTAMP_HEADER):  # which HubSpot sends with v3 alone
+    elif version != "v3" and headers.get(TIMESTAMP_HEADER):  # which HubSpot sends with v3 alone
         yield Change(
             f"{V3_HEADER} did not arrive, though its timestamp did",
             f"something in front drops {V3_HEADER}: let it pass",
         )
-    elif headers.get(OLD_VERSION_HEADER) != version:
+    elif version not in ("v3", named):
         yield Change(
             f"{OLD_VERSION_HEADER} does not name the version",
             f"whoever signs or forwards has to send {OLD_VERSION_HEADER}: {version}",
@@ -168,19 +171,38 @@ def _not_accepted(version: Version) -> Change:
     )
 
 
-def _unfound(
-    request: Refused, given: str, secrets: Sequence[str], path: str, thorough: bool
-) -> Diagnosis:
-    """What can be said of a signature that nothing makes match."""
-    headers, in_v3 = request.headers, request.headers.get(V3_HEADER) is not None
-    where, timestamp = V3_HEADER if in_v3 else OLD_HEADER, headers.get(TIMESTAMP_HEADER)
+def _off_time(
+    timestamp: str, now_ms: int, just_arrived: bool, others: Sequence[Change]
+) -> Iterator[Change]:
+    """What is wrong with the time, although the signature matches."""
+    in_ms = f"whoever signs has to send {TIMESTAMP_HEADER} in milliseconds since 1970, 13 digits"
+    if not re.fullmatch("[0-9]{1,19}", timestamp):
+        yield Change("the timestamp is not a whole number", in_ms)
+        return
+    age_ms = now_ms - int(timestamp)
+    if abs(age_ms) <= MAX_AGE_MS:
+        return
+    if unit := {10: "seconds", 16: "microseconds", 19: "nanoseconds"}.get(len(timestamp)):
+        yield Change(f"the timestamp is in {unit}, not in milliseconds", in_ms)
+    elif just_arrived or not others:
+        caution = " (judged by the time now: receivedAt says when it arrived)"
+        yield Change(
+            f"the timestamp is {abs(age_ms) // 1000} s {'old' if age_ms > 0 else 'in the future'}",
+            "if the request was fresh, this machine's clock is wrong: set it by NTP; else it was"
+            " sent again later, and is rightly refused" + ("" if just_arrived else caution),
+        )
+
+
+def _spoilt(request: Refused, where: str, given: str) -> Diagnosis | None:
+    """What can be seen to be wrong with a request whose signature nothing makes match."""
+    headers = request.headers
     if not _possible_versions(given):
         return Diagnosis(
             "the signature header does not hold a signature of HubSpot's",
             f"{where} has to hold 44 characters of Base64 (v3) or 64 hexadecimal digits (v2, v1);"
             " if HubSpot sent this, something in front cuts or rewrites it",
         )
-    if in_v3 and not timestamp:
+    if where == V3_HEADER and not headers.get(TIMESTAMP_HEADER):
         return Diagnosis(
             "the timestamp header is missing",
             f"if HubSpot sent this, something in front drops {TIMESTAMP_HEADER}: let it pass",
@@ -202,72 +224,35 @@ def _unfound(
             " bytes here)",
             "something in front changes the body, or it was not written down to the byte",
         )
-    if in_v3 and (beside := _by_the_older(request, secrets, path, thorough)):
-        return beside
-    if timestamp and not re.fullmatch("[0-9]{13}", timestamp) and in_v3:
-        return Diagnosis(
-            "the timestamp was rewritten on the way",
-            f"HubSpot's has 13 digits: let {TIMESTAMP_HEADER} pass untouched",
-        )
-    return Diagnosis(
-        "wrong secret",
-        "HUBSPOT_CLIENT_SECRET is not the secret of the app that signed: copy the client secret"
-        " from the app's Auth page (not a pat-… token, not the developer API key); if it is the"
-        " right one, the request was forged or changed beyond recognition"
-        + ("" if thorough else ": `flask webhook explain` tries more"),
-    )
+    return None
 
 
-def _by_the_older(
-    request: Refused, secrets: Sequence[str], path: str, thorough: bool
-) -> Diagnosis | None:
-    """What the signature tells that HubSpot sends beside v3: v2 vouches for URL and body, v1 for
-    the body, both for the secret."""
-    given = request.headers.get(OLD_HEADER) or ""
-    found = _find(request, given, secrets, path, thorough) if given else None
-    if found is None or found.version == "v3":
-        return None
-    misplaced = suspects.versions(found.version, request.headers)[found.version]
-    changes = [change for change in found.changes if change not in misplaced]
-    if found.version == "v2":
-        last = Change(
-            "the timestamp was changed on the way (the v2 signature beside it matches)",
-            f"something in front changes {TIMESTAMP_HEADER}: let it pass untouched",
-        )
-    else:
-        last = Change(
-            "HubSpot signed another URL (the v1 signature beside it, which leaves out the URL,"
-            " matches)",
-            "compare the URL that this service saw with the registered one (`flask"
-            " channel-connection show`), and register one without a query",
-        )
-    return _in_words([*changes, last], found.uri, path)
+# How far to search, in bytes to be signed, and as how many of them each signature counts besides.
+# Whoever sends the request decides how much there is to be tried.
+_LIVE, _THOROUGH = 2**20, 2**28
+_SIGNATURE = 2**12
 
 
 def _find(
-    request: Refused, given: str, secrets: Sequence[str], path: str, thorough: bool
+    request: Refused, given: str, *, secrets: Sequence[str], path: str, thorough: bool
 ) -> _Found | None:
     """The version and the fewest changes with which the signature matches."""
-    limit = _THOROUGH if thorough else _LIVE
-    signatures_left, bytes_left = limit.signatures, limit.signed_bytes
-    plans = [
-        plan
-        for version in _possible_versions(given)
-        for plan in _plans(version, request, secrets, path, thorough)
-    ]
-    core = _bare(_unwrapped(given))
-    for count, plan in itertools.product(range(limit.changes + 1), plans):
-        for (version, secret, origin, target, body, timestamp), changes in _choices(plan, count):
-            signatures_left -= 1
-            bytes_left -= len(body) + len(target)
-            if signatures_left < 0 or bytes_left < 0:
+    left = _THOROUGH if thorough else _LIVE
+    bare = _bare(_unwrapped(given))
+    for version in _possible_versions(given):
+        axes = _axes(version, request, secrets, path, thorough)
+        for choice in _choices(axes, thorough=thorough):
+            body, timestamp, target, host, scheme, secret = (value for value, _ in choice)
+            uri = f"{scheme}://{host}{target}"
+            left -= _SIGNATURE + len(uri) + len(body)
+            if left < 0:
                 return None
-            uri = origin + target
             expected = sign_as_is(version, secret, request.method, uri, body, timestamp)
-            if matches(given, [expected]):
-                return _Found(version, uri, changes)
-            if matches(core, [_bare(expected)]):
-                return _Found(version, uri, (*changes, _ALTERED))
+            if matches(bare, [_bare(expected)]):
+                changes = [change for _, made in reversed(choice) for change in made]
+                if given != expected:
+                    changes.append(_ALTERED)
+                return _Found(version, uri, timestamp, changes)
     return None
 
 
@@ -281,7 +266,7 @@ def _possible_versions(given: str) -> tuple[Version, ...]:
     """A signature's form tells the version: Base64 for v3, hexadecimal for the older ones."""
     given = _unwrapped(given)
     if re.fullmatch("[0-9A-Fa-f]{64}", given):
-        return ("v2", "v1")
+        return ("v1", "v2")  # v1 leaves out the URL, so there is less to try
     return ("v3",) if re.fullmatch("[A-Za-z0-9+/ _-]{40,44}", given.rstrip("=")) else ()
 
 
@@ -295,50 +280,38 @@ def _unwrapped(signature: str) -> str:
     return re.sub("^(sha256|v[123])=", "", given)
 
 
-_Axis = list[tuple[Any, tuple[Change, ...]]]
-
-
-def _plans(
+def _axes(
     version: Version, request: Refused, secrets: Sequence[str], path: str, thorough: bool
-) -> list[list[_Axis]]:
-    """What may vary in what this version signs, part by part; one plan after the other."""
+) -> list[Variants[Any]]:
+    """What may have been signed: body, timestamp, path with query, host, scheme and secret.
+
+    The longest come first, for of equally many changes those in the last are tried first.
+    """
     headers, others = request.headers, request.others
-    origins: Variants[str] = {"": ()}
-    targets: Variants[str] = {"": ()}
-    times: Variants[str] = {"": ()}
+    scheme, host, target = suspects.split(request.uri)
+    timestamp = headers.get(TIMESTAMP_HEADER) or ""
+    schemes: Variants[str] = {scheme: ()}
+    hosts: Variants[str] = {host: ()}
+    targets: Variants[str] = {target: ()}
+    times: Variants[str] = {timestamp: ()}
     if version != "v1":
-        target = suspects.split(request.uri)[2]
-        origins = suspects.origins(request.uri, headers, others, thorough=thorough)
+        schemes = suspects.schemes(scheme)
+        hosts = suspects.hosts(host, headers, others)
         targets = suspects.targets(target, path, headers, others, thorough=thorough)
     if version == "v3":
         targets = suspects.as_v3_signs(targets)
-        times = suspects.timestamps(headers.get(TIMESTAMP_HEADER) or "", thorough=thorough)
-    fixed: list[Variants[Any]] = [suspects.versions(version, headers), suspects.secrets(secrets)]
-    body: Variants[bytes] = {request.body: ()}
+        times = suspects.timestamps(timestamp, thorough=thorough)
     bodies = suspects.bodies(request.body, thorough=thorough)
-    if thorough:
-        plans = [[*fixed, origins, targets, bodies, times]]
-    else:  # a body is only tried with all else as it is
-        plans = [
-            [*fixed, origins, targets, body, times],
-            [*fixed, *map(_unchanged, (origins, targets)), bodies, _unchanged(times)],
-        ]
-    return [[list(axis.items()) for axis in plan] for plan in plans]
+    return [bodies, times, targets, hosts, schemes, suspects.secrets(secrets)]
 
 
-def _unchanged(variants: Variants[str]) -> Variants[str]:
-    return {value: changes for value, changes in variants.items() if not changes}
-
-
-def _choices(
-    axes: Sequence[_Axis], count: int
-) -> Iterator[tuple[tuple[Any, ...], tuple[Change, ...]]]:
-    """Every choice of one variant an axis that makes so many changes in all."""
-    if not axes:
-        if not count:
-            yield (), ()
-        return
-    for value, changes in axes[0]:
-        if len(changes) <= count:
-            for values, more in _choices(axes[1:], count - len(changes)):
-                yield (value, *values), (*changes, *more)
+def _choices(axes: Sequence[Variants[Any]], *, thorough: bool) -> Iterator[tuple[_Variant, ...]]:
+    """Every choice of one variant an axis, those that take the fewest changes first."""
+    by_number: list[dict[int, list[_Variant]]] = [{} for _ in axes]
+    for groups, axis in zip(by_number, axes, strict=True):
+        for variant in axis.items():
+            groups.setdefault(len(variant[1]), []).append(variant)
+    for numbers in sorted(itertools.product(*by_number), key=sum):
+        if numbers[0] and sum(numbers) > 1 and not thorough:
+            continue  # a changed body is tried with all else as it is
+        yield from itertools.product(*map(dict.__getitem__, by_number, numbers))

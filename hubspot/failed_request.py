@@ -9,6 +9,8 @@ from typing import Any
 import click
 import msgspec
 
+from .suspects import split
+
 
 class FailedRequest(msgspec.Struct, rename="camel"):
     """A request as it arrived, and its headers' `get`, whatever their case."""
@@ -32,12 +34,9 @@ class FailedRequest(msgspec.Struct, rename="camel"):
         public = (public_url or "").rstrip("/")
         if public and (self.url + "/").startswith(public + "/"):
             return self.url
-        scheme, mark, rest = self.url.partition("://")
-        if not mark or "?" in scheme:
-            scheme, host, target = "", "", "/" + self.url.removeprefix("/")
-        else:
-            host = re.split("[/?]", rest, maxsplit=1)[0]
-            target = rest[len(host) :]
+        scheme, host, target = split(self.url)
+        if not scheme:
+            target = "/" + target.removeprefix("/")
         if public:
             return public + target
         if not scheme:
@@ -68,14 +67,12 @@ def read_failed_request(content: bytes) -> FailedRequest:
 
 def read_log(content: bytes) -> list[dict[str, Any]]:
     """Each cause of a 401 in the log: remedy, URL, how often, and when last."""
-    found: dict[tuple[str, str, str], dict[str, Any]] = {}
+    found: dict[tuple[str, ...], dict[str, Any]] = {}
     for record in _records(content.decode("utf-8", "replace")):
         if str(record.get("status")) != "401" or "cause" not in record:
             continue
-        cause, remedy, url = (str(record.get(name, "")) for name in ("cause", "remedy", "url"))
-        one = found.setdefault(
-            (cause, remedy, url), {"cause": cause, "remedy": remedy, "url": url, "count": 0}
-        )
+        said = {name: str(record.get(name, "")) for name in ("cause", "remedy", "url")}
+        one = found.setdefault(tuple(said.values()), {**said, "count": 0})
         one["count"] += 1
         one["last"] = record.get("time")
     return list(found.values())
@@ -102,7 +99,7 @@ def _in_line(line: str) -> Iterator[dict[str, Any]]:
         yield {
             name: _unquoted(value)
             for name, value in re.findall(
-                r"""(\w+)=('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\S+)""", line
+                r"""\b(\w+)=('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\S+)""", line
             )
         }
 

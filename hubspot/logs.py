@@ -165,3 +165,6 @@ def config(log_format: str, log_level: str) -> dict[str, Any]:
 def set_up(log_format: str, log_level: str) -> None:
     """Configure `logging` for this process."""
     logging.config.dictConfig(config(log_format, log_level))
+    # No line shows these: https://docs.python.org/3/howto/logging.html#optimization
+    logging._srcfile = None
+    logging.logThreads = logging.logMultiprocessing = logging.logProcesses = False

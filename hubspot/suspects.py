@@ -10,18 +10,10 @@ import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, unquote
 
-from .signature import (
-    OLD_HEADER,
-    OLD_VERSION_HEADER,
-    TIMESTAMP_HEADER,
-    V3_HEADER,
-    Headers,
-    Version,
-    decode_uri,
-)
+from .signature import TIMESTAMP_HEADER, Headers, decode_uri
 
 T = TypeVar("T")
 
@@ -39,8 +31,10 @@ class Change(NamedTuple):
 Variants = dict[T, tuple[Change, ...]]
 
 _SET_PUBLIC_URL = f"set PUBLIC_URL={BASE}"
-_LONGEST_URL = 500  # for which it is worth the time while a caller waits; HubSpot's has about 60
-_LONGEST_BODY = 1_000  # likewise; HubSpot's has about 50 bytes
+# Whoever sends a request decides how much there is to try. What is longer is left as it is.
+_LONGEST_BODY = 1_000  # HubSpot's has about 50 bytes
+_LONGEST_TARGET = 4_000  # what servers take; HubSpot's has about 30 characters
+_LONGEST_TARGET_LIVE = 500  # while a caller waits
 # Usual stages of API gateways and mount points, for a prefix that nobody tells.
 _PREFIXES = (
     "/api", "/v1", "/app", "/dev", "/test", "/stage", "/staging", "/prod", "/Prod", "/production",
@@ -48,89 +42,71 @@ _PREFIXES = (
 )  # fmt: skip
 
 
-def versions(version: Version, headers: Headers) -> Variants[Version]:
-    """The version, and whether the headers say that it is this one."""
-    named = headers.get(OLD_VERSION_HEADER)
-    if headers.get(V3_HEADER) is not None:
-        arrived_as = "v3"
-    else:
-        arrived_as = named if named in ("v1", "v2") else "v2" if version == "v3" else version
-    if version == arrived_as:
-        return {version: ()}
-    header = V3_HEADER if version == "v3" else f"{OLD_HEADER} with {OLD_VERSION_HEADER}: {version}"
-    cause = f"a {version} signature arrived as {arrived_as}"
-    return {version: (Change(cause, f"whoever signs or forwards has to send it as {header}"),)}
+def _variants(given: T, changed: Iterable[tuple[T, Change]]) -> Variants[T]:
+    found: Variants[T] = {given: ()}
+    for value, change in changed:
+        found.setdefault(value, (change,))
+    return found
 
 
 def split(uri: str) -> tuple[str, str, str]:
-    """Scheme, host with port, and all that follows."""
-    scheme, _, rest = uri.partition("://")
+    """Scheme, host with port, and all that follows; without a scheme, all of it follows."""
+    scheme, mark, rest = uri.partition("://")
+    if not mark or re.search("[/?]", scheme):
+        return "", "", uri
     host = re.split("[/?]", rest, maxsplit=1)[0]
     return scheme, host, rest[len(host) :]
 
 
-def origins(uri: str, headers: Headers, others: Iterable[str], *, thorough: bool) -> Variants[str]:
-    """Scheme and host. `others` are URLs whose host may have been meant."""
-    scheme, host, _ = split(uri)
+def _first(headers: Headers, name: str) -> str:
+    """The first of the header's values."""
+    return (headers.get(name) or "").partition(",")[0].strip()
+
+
+def schemes(scheme: str) -> Variants[str]:
+    """The scheme."""
+    remedy = (
+        f"{_SET_PUBLIC_URL} (or, without it, TRUSTED_PROXIES to the number of proxies that set"
+        " X-Forwarded-Proto)"
+    )
+    others = ("https", "http")
+    return _variants(scheme, ((one, Change(f"{scheme} for {one}", remedy)) for one in others))
+
+
+def hosts(host: str, headers: Headers, others: Iterable[str]) -> Variants[str]:
+    """The host with its port. `others` are URLs whose host may have been meant."""
     bare = re.sub(r":\d*$", "", host)
-    hosts = [host, *(split(other)[1] for other in others), *_said(headers), bare, host.lower()]
-    if thorough:
-        hosts += [f"{bare}:{port}" for port in _ports(headers)]
-    found: Variants[str] = {}
-    for other in dict.fromkeys(filter(None, hosts)):
-        for signed in dict.fromkeys((scheme, "https", "http")):
-            changes = []
-            if signed != scheme:
-                changes.append(
-                    Change(
-                        f"{scheme} for {signed}",
-                        f"{_SET_PUBLIC_URL} (or, without it, TRUSTED_PROXIES to the number of"
-                        " proxies that set X-Forwarded-Proto)",
-                    )
-                )
-            if other != host:
-                changes.append(
-                    Change(f"another host ({_cut(host)} for {_cut(other)})", _SET_PUBLIC_URL)
-                )
-            found[f"{signed}://{other}"] = tuple(changes)
-    return found
-
-
-def _said(headers: Headers) -> Iterator[str]:
-    """The hosts that headers tell of."""
-    for name in ("Host", "X-Forwarded-Host", "X-Original-Host"):
-        yield (headers.get(name) or "").partition(",")[0].strip()
     forwarded = re.search(r'\bhost="?([^";,\s]+)', headers.get("Forwarded") or "", re.IGNORECASE)
-    yield forwarded[1] if forwarded else ""
-
-
-def _ports(headers: Headers) -> Iterator[str]:
-    yield from ("443", "80")
-    port = (headers.get("X-Forwarded-Port") or "").partition(",")[0].strip()
-    if re.fullmatch("[0-9]{1,5}", port):
-        yield port
+    ports = ("443", "80", _first(headers, "X-Forwarded-Port"))
+    meant = [
+        *(split(other)[1] for other in others),
+        *(_first(headers, name) for name in ("Host", "X-Forwarded-Host", "X-Original-Host")),
+        forwarded[1] if forwarded else "",
+        bare,
+        host.lower(),
+        *(f"{bare}:{port}" for port in ports if re.fullmatch("[0-9]{1,5}", port)),
+    ]
+    causes = ((one, f"another host ({_cut(host)} for {_cut(one)})") for one in meant if one)
+    return _variants(host, ((one, Change(cause, _SET_PUBLIC_URL)) for one, cause in causes))
 
 
 def targets(
     target: str, path: str, headers: Headers, others: Iterable[str], *, thorough: bool
 ) -> Variants[str]:
     """Path and query; `path` is the webhook's own. `others` are URLs that may have been meant."""
-    found: Variants[str] = {target: ()}
-    if not thorough and len(target) > _LONGEST_URL:
-        return found
-    for text, change in _reshaped(target, path, headers, thorough=thorough):
-        found.setdefault(text, (change,))
-    meant = [split(other)[2] for other in others]
-    for name in ("X-Original-URI", "X-Original-URL", "X-Forwarded-Uri", "X-Envoy-Original-Path"):
-        named = headers.get(name) or ""
-        meant.append(split(named)[2] if "://" in named.partition("?")[0] else named)
-    for text in filter(None, meant):
-        if thorough or len(text) <= _LONGEST_URL:
+    longest = _LONGEST_TARGET if thorough else _LONGEST_TARGET_LIVE
+    if len(target) > longest:
+        return {target: ()}
+    told = ("X-Original-URI", "X-Original-URL", "X-Forwarded-Uri", "X-Envoy-Original-Path")
+    meant = [split(uri)[2] for uri in (*others, *(headers.get(name) or "" for name in told))]
+    found = _variants(target, _reshaped(target, path, headers, thorough=thorough))
+    for one in meant:
+        if 0 < len(one) <= longest:
             change = Change(
-                f"another path or query ({_cut(target)} for {_cut(text)})",
+                f"another path or query ({_cut(target)} for {_cut(one)})",
                 "something in front rewrites the URL: let it pass path and query untouched",
             )
-            found.setdefault(text, (change,))
+            found.setdefault(one, (change,))
     for text, changes in list(found.items()) if thorough else [(target, ())]:
         for escaped, change in _escaped(text):
             found.setdefault(escaped, (*changes, change))
@@ -142,25 +118,22 @@ def _reshaped(
 ) -> Iterator[tuple[str, Change]]:
     location, mark, query = target.partition("?")
     query = mark + query
+    bare = location.removesuffix("/")
+    added = Change("a trailing slash was added on the way", "have the proxy add none")
+    yield bare + query, added
     register = (
         f"register exactly the URL that arrives: flask channel-connection update --url {BASE}{path}"
     )
-    if location.endswith("/"):
-        text = location[:-1] + query
-        yield text, Change("a trailing slash was added on the way", "have the proxy add none")
     yield location + "/" + query, Change("a trailing slash was lost on the way", register)
     yield "/" + target, Change("a doubled slash was merged on the way", register)
     yield re.sub("/{2,}", "/", location) + query, Change("a slash was doubled", register)
     yield from _requeried(location, query, thorough=thorough)
-    prefix = location.removesuffix("/").removesuffix(path)
-    if prefix != location.removesuffix("/"):
-        named = "/" + (headers.get("X-Forwarded-Prefix") or "").strip("/")
-        for other in ("", named, *(_PREFIXES if thorough else ())):
-            if other not in (prefix, "/"):
-                cause = (
-                    f"another path prefix ({_cut(prefix) or 'none'} for {_cut(other) or 'none'})"
-                )
-                yield other + target[len(prefix) :], Change(cause, _SET_PUBLIC_URL)
+    if bare.endswith(path):
+        prefix = bare.removesuffix(path)
+        told = (headers.get("X-Forwarded-Prefix") or "").strip("/")
+        for other in ("", *([f"/{told}"] if told else []), *(_PREFIXES if thorough else ())):
+            cause = f"another path prefix ({_cut(prefix) or 'none'} for {_cut(other) or 'none'})"
+            yield other + target[len(prefix) :], Change(cause, _SET_PUBLIC_URL)
 
 
 def _requeried(location: str, query: str, *, thorough: bool) -> Iterator[tuple[str, Change]]:
@@ -168,18 +141,17 @@ def _requeried(location: str, query: str, *, thorough: bool) -> Iterator[tuple[s
     if not query:
         yield location + "?", Change("an empty query was dropped on the way", remedy)
         return
-    parts = query[1:].split("&")
     added = Change("a query was added on the way", remedy)
     yield location, added
-    if 1 < len(parts) <= 20:
+    parts = query[1:].split("&")
+    if len(parts) <= 20:
         for n in range(len(parts)):
             yield f"{location}?{'&'.join(parts[:n] + parts[n + 1 :])}", added
-            yield f"{location}?{'&'.join(parts[:n])}".rstrip("?"), added
-    if 1 < len(parts) <= (5 if thorough else 3):
+            yield f"{location}?{'&'.join(parts[: n + 1])}", added
+    if len(parts) <= (5 if thorough else 3):
         for order in itertools.permutations(parts):
-            text = f"{location}?{'&'.join(order)}"
-            if text != location + query:
-                yield text, Change("the query was put in another order", remedy)
+            ordered = f"{location}?{'&'.join(order)}"
+            yield ordered, Change("the query was put in another order", remedy)
 
 
 def _escaped(text: str) -> Iterator[tuple[str, Change]]:
@@ -192,16 +164,15 @@ def _escaped(text: str) -> Iterator[tuple[str, Change]]:
     yield re.sub("%[0-9A-Fa-f]{2}", lambda found: found[0].lower(), text), rewritten
     yield re.sub("%[0-9A-Fa-f]{2}", lambda found: found[0].upper(), text), rewritten
     yield unquote(text), Change("the URL was encoded on the way", remedy)
-    for encoding, safe in itertools.product(("utf-8", "latin-1"), ("", "+")):
-        plain = unquote(text, errors="surrogateescape")
+    decoded = Change("the URL was decoded on the way", remedy)
+    plain = unquote(text, errors="surrogateescape")
+    for encoding in ("utf-8", "latin-1"):  # some servers show a URL's bytes as Latin-1
         try:
             raw = plain.encode(encoding, "surrogateescape")
         except UnicodeEncodeError:
             continue
-        yield (
-            quote(raw, safe="/:?&=@!$'()*,;~" + safe),
-            Change("the URL was decoded on the way", remedy),
-        )
+        for kept in ("", "+"):
+            yield quote(raw, safe="/:?&=@!$'()*,;~" + kept), decoded
 
 
 def as_v3_signs(targets: Variants[str]) -> Variants[str]:
@@ -211,7 +182,7 @@ def as_v3_signs(targets: Variants[str]) -> Variants[str]:
         "whoever signs has to decode them first; a URL without query and escapes has none",
     )
     found: Variants[str] = {}
-    for target, changes in sorted(targets.items(), key=lambda one: len(one[1])):
+    for target, changes in targets.items():
         found.setdefault(decode_uri(target), changes)
     for target, changes in targets.items():
         found.setdefault(target, (*changes, undecoded))
@@ -219,17 +190,19 @@ def as_v3_signs(targets: Variants[str]) -> Variants[str]:
 
 
 def bodies(body: bytes, *, thorough: bool) -> Variants[bytes]:
-    """The body; long ones are left alone unless `thorough`."""
-    found: Variants[bytes] = {body: ()}
-    if len(body) > (2**16 if thorough else _LONGEST_BODY):
-        return found
+    """The body."""
+    changed = _recoded(body, thorough=thorough) if len(body) <= _LONGEST_BODY else ()
+    return _variants(body, changed)
+
+
+def _recoded(body: bytes, *, thorough: bool) -> Iterator[tuple[bytes, Change]]:
     untouched = "let it pass the bytes untouched"
     edges = Change(
         "white space around the body was changed on the way",
         f"something in front trims or ends the body: {untouched}",
     )
     for text in (body.strip(), body + b"\n", body + b"\r\n"):
-        found.setdefault(text, (edges,))
+        yield text, edges
     coded = Change(
         "the body was encoded anew on the way (byte order mark, line ends or Base64)",
         f"something in front converts the body: {untouched}",
@@ -237,51 +210,43 @@ def bodies(body: bytes, *, thorough: bool) -> Variants[bytes]:
     mark = b"\xef\xbb\xbf"
     unix = body.replace(b"\r\n", b"\n")
     for text in (body.removeprefix(mark), mark + body, unix, unix.replace(b"\n", b"\r\n")):
-        found.setdefault(text, (coded,))
+        yield text, coded
     if re.fullmatch(rb"[A-Za-z0-9+/]{8,}={0,2}", body) and len(body) % 4 == 0:
-        found.setdefault(base64.b64decode(body), (coded,))
+        yield base64.b64decode(body), coded
     parsed = Change(
         "the body was parsed and written anew on the way",
         f"something in front rewrites the JSON body: {untouched}",
     )
     for text in _rewritten(body.removeprefix(mark), thorough=thorough):
-        found.setdefault(text, (parsed,))
-    return found
-
-
-_STYLES: tuple[tuple[int | str | None, tuple[str, str]], ...] = (
-    (None, (",", ":")),
-    (None, (", ", ": ")),
-    (2, (",", ": ")),
-    (4, (",", ": ")),
-    ("\t", (",", ": ")),
-)
+        yield text, parsed
 
 
 def _rewritten(body: bytes, *, thorough: bool) -> Iterator[bytes]:
     """The same JSON as others write it: spaces, order of keys, escapes, kinds of numbers."""
     try:
         payload = json.loads(body)
-        if isinstance(payload, str):
-            yield payload.encode("utf-8", "surrogatepass")
-        if not isinstance(payload, dict):
-            return
-        # HubSpot documents appId, portalId, userId, which is the alphabet's order too.
-        orders = [payload, dict(sorted(payload.items()))]
-        if thorough and len(payload) <= 4:
-            orders += [dict(order) for order in itertools.permutations(payload.items())]
-        whole = [{name: _whole(value) for name, value in order.items()} for order in orders]
-        for order, (indent, separators), ascii_only in itertools.product(
-            orders if whole == orders and repr(whole) == repr(orders) else orders + whole,
-            _STYLES,
-            (True, False) if thorough else (False,),
-        ):
-            text = json.dumps(order, indent=indent, separators=separators, ensure_ascii=ascii_only)
-            yield text.encode("utf-8", "surrogatepass")
-            if thorough and ascii_only:
-                yield text.replace("/", "\\/").encode()
     except (ValueError, RecursionError):
         return
+    if isinstance(payload, str):
+        yield _utf8(payload)
+    # HubSpot's is a flat object. A deep one grows with every indent, beyond all bounds.
+    if not isinstance(payload, dict) or any(isinstance(v, dict | list) for v in payload.values()):
+        return
+    # HubSpot documents appId, portalId, userId, which is the alphabet's order too.
+    orders: list[dict[str, Any]] = [payload, dict(sorted(payload.items()))]
+    if thorough and len(payload) <= 4:
+        orders += map(dict, itertools.permutations(payload.items()))
+    orders += [{name: _whole(value) for name, value in order.items()} for order in orders]
+    styles = [{"separators": (",", ":")}, {}, {"indent": 2}, {"indent": 4}, {"indent": "\t"}]
+    for order, style, ascii_only in itertools.product(
+        {repr(order): order for order in orders}.values(),
+        styles,
+        (True, False) if thorough else (False,),
+    ):
+        text = json.dumps(order, ensure_ascii=ascii_only, **style)
+        yield _utf8(text)
+        if ascii_only:
+            yield _utf8(text.replace("/", "\\/"))
 
 
 def _whole(value: object) -> object:
@@ -291,22 +256,24 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
 def timestamps(given: str, *, thorough: bool) -> Variants[str]:
     """The timestamp header."""
+    once = given.partition(",")[0].strip("\"' ")
+    texts = [once]
+    if re.fullmatch(r"[0-9]{1,19}(\.[0-9]{1,19})?([eE]\+?[0-9]{1,2})?", once):
+        number = int(float(once))
+        texts.append(str(number))
+        if thorough and 10**9 <= number < 10**10:  # seconds: what was cut off can be tried
+            texts += (f"{number}{ms:03d}" for ms in range(1000))
     rewritten = Change(
         "the timestamp was rewritten on the way",
         f"something in front parses and rewrites headers: let {TIMESTAMP_HEADER} pass untouched",
     )
-    found: Variants[str] = {given: ()}
-    once = given.partition(",")[0].strip("\"' ")
-    found.setdefault(once, (rewritten,))
-    if re.fullmatch(r"[0-9]{1,19}(\.[0-9]{1,19})?([eE]\+?[0-9]{1,2})?", once):
-        value = float(once)
-        found.setdefault(str(int(value)), (rewritten,))
-        if thorough and 10**9 <= value < 10**10:  # seconds: what was cut off can be tried
-            for ms in range(1000):
-                found.setdefault(f"{int(value)}{ms:03d}", (rewritten,))
-    return found
+    return _variants(given, ((text, rewritten) for text in texts))
 
 
 def secrets(given: Sequence[str]) -> Variants[str]:

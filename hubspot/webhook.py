@@ -9,7 +9,7 @@ from urllib.parse import quote
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
-from providers.lookup import Lookup, Outcome
+from providers.lookup import Lookup, Outcome, Result
 
 from . import logs
 from .diagnosis import Refused, diagnose
@@ -28,6 +28,7 @@ class Gate:
     secrets: tuple[str, ...]
     versions: tuple[Version, ...]
     public_url: str | None
+    trusted_proxies: int
     app_id: int | None
 
     def check(self, body: bytes) -> Version:
@@ -36,7 +37,7 @@ class Gate:
         Raises:
             InvalidSignature: it is not; the request's log line says why and what to change.
         """
-        uri, now_ms = outside_uri(self.public_url), time.time_ns() // 1_000_000
+        uri, now_ms = self._uri(), time.time_ns() // 1_000_000
         try:
             return verify(
                 request.headers,
@@ -65,22 +66,26 @@ class Gate:
             )
             raise
 
+    def _uri(self) -> str:
+        """The current request's URL as HubSpot called it, its path and query to the byte.
 
-def outside_uri(public_url: str | None) -> str:
-    """The current request's URL as HubSpot called it, its path and query to the byte.
-
-    Flask's `request.url` decodes and normalises, so it is of no use here. The host is the Host
-    header: several platforms pass a client's own X-Forwarded-Host through.
-    """
-    environ = request.environ
-    target = environ.get("RAW_URI") or environ.get("REQUEST_URI")
-    if target is None:
-        query = request.query_string.decode("latin-1")
-        target = quote(request.root_path + request.path) + (f"?{query}" if query else "")
-    elif "://" in target.partition("?")[0]:  # absolute-form: RFC 9112, 3.2.2
-        target = "/" + target.partition("://")[2].partition("/")[2]
-    base = public_url or f"{request.scheme}://{environ.get('HTTP_HOST', '')}"
-    return base.rstrip("/") + target
+        Flask's `request.url` decodes and normalises, so it is of no use here. The host is the Host
+        header: several platforms pass a client's own X-Forwarded-Host through.
+        """
+        environ = request.environ
+        target = environ.get("RAW_URI") or environ.get("REQUEST_URI")
+        if target is None:
+            query = request.query_string.decode("latin-1")
+            target = quote(request.root_path + request.path) + (f"?{query}" if query else "")
+        elif "://" in target.partition("?")[0]:  # absolute-form: RFC 9112, 3.2.2
+            target = "/" + target.partition("://")[2].partition("/")[2]
+        if self.public_url:
+            return self.public_url.rstrip("/") + target
+        scheme = environ["wsgi.url_scheme"]
+        schemes = environ.get("HTTP_X_FORWARDED_PROTO", "").split(",")
+        if 0 < self.trusted_proxies <= len(schemes):  # each adds its own at the end
+            scheme = schemes[-self.trusted_proxies].strip() or scheme
+        return f"{scheme}://{environ.get('HTTP_HOST', '')}{target}"
 
 
 def blueprint(gate: Gate, lookup: Lookup) -> Blueprint:
@@ -91,7 +96,8 @@ def blueprint(gate: Gate, lookup: Lookup) -> Blueprint:
     def phone_numbers() -> Response:
         body, noted = _body(), logs.noted(request.environ)
         noted["signature"] = gate.check(body)
-        if request.content_type and request.mimetype != "application/json":
+        kind = request.content_type  # most often as it should be, and its parsing is slow
+        if kind and kind != "application/json" and request.mimetype != "application/json":
             raise UnsupportedMediaType("The body must be application/json.")
         asked = read_request(body)
         noted.update(portal_id=asked.portal_id, user_id=asked.user_id)
@@ -99,22 +105,29 @@ def blueprint(gate: Gate, lookup: Lookup) -> Blueprint:
             noted["reason"] = f"for app {asked.app_id}; HUBSPOT_APP_ID is {gate.app_id}"
             raise AppMismatch("This service answers for another app.")
         result = lookup.look_up(asked.portal_id, asked.user_id)
-        failure = result.failure
-        noted.update(
-            source=None if failure else result.source,
-            count=len(result.numbers),
-            why=result.why,
-            accounts=[_logged(outcome) for outcome in result.outcomes],
-            left_out=dict(Counter(number.reason for number in result.left_out)),
-        )
-        if failure:
+        logged, answer = result.once(_shown)
+        noted.update(logged)
+        if failure := result.failure:
             raise failure.with_traceback(None)  # others raise it too, and each would add its frames
         return Response(
-            write_answer(result.numbers),
-            headers={"Content-Type": "application/json", "Numbers-Source": result.source},
+            answer,
+            headers={"Numbers-Source": result.source},
+            content_type="application/json",
         )
 
     return routes
+
+
+def _shown(result: Result) -> tuple[dict[str, Any], bytes]:
+    """The fields of the log line, and the answer's body."""
+    logged = {
+        "source": None if result.failure else result.source,
+        "count": len(result.numbers),
+        "why": result.why,
+        "accounts": [_logged(outcome) for outcome in result.outcomes],
+        "left_out": dict(Counter(number.reason for number in result.left_out)),
+    }
+    return logged, b"" if result.failure else write_answer(result.numbers)
 
 
 def _body() -> bytes:
@@ -125,15 +138,17 @@ def _body() -> bytes:
         RequestEntityTooLarge: it has more than MAX_BODY_BYTES.
     """
     length = request.content_length
+    if length is None:  # chunked, which is ours to read only if the server finds the end
+        length = MAX_BODY_BYTES + 1 if request.environ.get("wsgi.input_terminated") else 0
+    if length > MAX_BODY_BYTES and request.content_length:
+        raise RequestEntityTooLarge
     try:
-        body = request.get_data()
-    except RequestEntityTooLarge:
-        raise
+        body: bytes = request.environ["wsgi.input"].read(length)
     except Exception:  # whatever the server makes of it: nothing but the request is read here
         raise BadRequest("The body's chunks cannot be read.") from None
-    if length is None and len(body) >= MAX_BODY_BYTES:  # chunked: Flask stops there without a word
+    if len(body) > MAX_BODY_BYTES:
         raise RequestEntityTooLarge
-    if length is not None and len(body) < length:
+    if len(body) < (request.content_length or 0):
         raise BadRequest("The body is shorter than Content-Length says.")
     return body
 

@@ -82,8 +82,8 @@ class Provider:
     name: ClassVar[str]
     """Module, settings prefix, test file and docs page share it: `twilio`."""
 
-    instant: ClassVar[bool] = False
-    """Whether numbers come from memory, so that no thread and no deadline need guard the call."""
+    fixed: ClassVar[bool] = False
+    """Whether the numbers stand in the options: they never change, and nobody needs to be asked."""
 
     class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """What an account has to give; an adapter adds its own.

@@ -4,12 +4,16 @@ import fnmatch
 import re
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Literal, Protocol
+from itertools import islice
+from typing import Any, Literal, Protocol, TypeVar
 from weakref import WeakKeyDictionary
+
+from cachetools import FIFOCache
 
 from .base import Deadline, PhoneNumber, Provider, Query
 from .directory import Directory, Grant, Rule
@@ -19,6 +23,10 @@ from .memory import LastKnownGood
 from .numbers import to_e164
 
 Source = Literal["live", "partial", "last-known-good"]
+Made = TypeVar("Made")
+
+MOST_KNOWN = 50_000
+"""So many numbers of results that cannot change, since all their accounts are fixed, are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +73,15 @@ class Result:
     why: str
     outcomes: list[Outcome] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
+    _made: list[Any] = field(default_factory=list)
+
+    def once(self, make: Callable[["Result"], Made]) -> Made:
+        """What `make`, always the same, makes of this result: for fixed numbers, that is made once
+        and not for each request."""
+        if not self._made:
+            self._made.append(make(self))
+        made: Made = self._made[0]
+        return made
 
     @property
     def failure(self) -> ProviderError | None:
@@ -108,13 +125,20 @@ class Lookup:
         self._threads = ThreadPoolExecutor(4 * threads, thread_name_prefix="account")
         self._guards: WeakKeyDictionary[Provider, Guard] = WeakKeyDictionary()
         self._lock = threading.Lock()
+        self._known: FIFOCache[tuple[Directory, int, int], Result] = FIFOCache(
+            MOST_KNOWN, lambda result: 1 + len(result.numbers) + len(result.left_out)
+        )
 
     def look_up(self, portal_id: int, user_id: int, *, narrow: bool = True) -> Result:
         """The numbers that the user may see now, within the deadline whatever the carriers do.
 
         `narrow` lets adapters ask for less than everything; without it, `left_out` is complete.
         """
-        grants, why = self._directories.current().grants(portal_id, user_id)
+        directory = self._directories.current()
+        known = self._known.get((directory, portal_id, user_id))
+        if known and narrow:
+            return known
+        grants, why = directory.grants(portal_id, user_id)
         deadline = Deadline(self._deadline_s)
         answers = self._ask(grants, deadline, narrow)
         numbers: dict[tuple[str, str | None], Number] = {}
@@ -127,7 +151,14 @@ class Lookup:
             source = "partial"
         elif any(outcome.error for outcome in outcomes):
             source = "last-known-good"
-        return Result(list(numbers.values()), source, why, outcomes, left_out)
+        result = Result(list(numbers.values()), source, why, outcomes, left_out)
+        if narrow and source == "live" and all(grant.account.fixed for grant in grants):
+            with self._lock:
+                if any(known is not directory for known, _, _ in islice(self._known, 1)):
+                    self._known.clear()
+                with suppress(ValueError):  # larger than all room
+                    self._known[directory, portal_id, user_id] = result
+        return result
 
     def _ask(self, grants: list[Grant], deadline: Deadline, narrow: bool) -> list[_Answer]:
         """Each account's answer, in order; the accounts are asked side by side."""
@@ -153,7 +184,7 @@ class Lookup:
         """A call under way, or the answer where there is one at once."""
         started = time.monotonic()
         try:
-            if not account.instant:
+            if not account.fixed:
                 return self._guard(account).call(account, query)
             answer: list[PhoneNumber] | ProviderError = account.ask(query)
         except ProviderError as error:

@@ -12,7 +12,7 @@ from .options import Faults
 
 class Static(Provider):
     name = "static"
-    instant = True
+    fixed = True
 
     class Options(Provider.Options, frozen=True, kw_only=True):
         numbers: Annotated[

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import pytest
 
+from providers import lookup as lookup_module
 from providers.base import Deadline, PhoneNumber, Provider, Query
 from providers.directory import Directory, Portal, Rule
 from providers.errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
@@ -39,7 +40,7 @@ class Obedient(Provider):
 
 class Immediate(Obedient):
     name = "immediate"
-    instant = True
+    fixed = True
 
 
 def gives(*numbers: str | PhoneNumber) -> Callable[[Query], list[PhoneNumber]]:
@@ -170,7 +171,7 @@ def test_the_deadline_includes_the_wait_for_a_thread(released: threading.Event) 
     assert found(lookup.look_up(62515, 1)) == [EAST]
 
 
-def test_an_instant_account_answers_where_it_is_asked() -> None:
+def test_a_fixed_account_answers_where_it_is_asked() -> None:
     asked_in: list[str] = []
 
     def tell(_: Query) -> list[PhoneNumber]:
@@ -179,6 +180,42 @@ def test_an_instant_account_answers_where_it_is_asked() -> None:
 
     assert found(look_up(Immediate("desk", tell))) == [EAST]
     assert asked_in == [threading.current_thread().name]
+
+
+def desk(number: str) -> Directory:
+    rules = {1: Rule(), 2: Rule(numbers=(number,)), 3: Rule(numbers=("+12025550199",))}
+    account = Immediate("desk", gives(EAST, WEST))
+    return Directory({"desk": account}, {62515: Portal(("desk",), "all", rules)})
+
+
+@pytest.mark.parametrize("room", [50_000, 1])
+def test_what_is_known_of_fixed_accounts_is_each_users_and_of_the_directory_in_force(
+    room: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookup_module, "MOST_KNOWN", room)
+    directories = Fixed(desk(EAST))
+    lookup = Lookup(directories, 10)
+    for _ in range(2):
+        assert [found(lookup.look_up(62515, user)) for user in (1, 2, 3)] == [
+            [EAST, WEST],
+            [EAST],
+            [],
+        ]
+    assert lookup.look_up(62515, 1) is lookup.look_up(62515, 1) or room == 1
+    assert len(lookup.look_up(62515, 3, narrow=False).left_out) == 2
+    directories.directory = desk(WEST)
+    for _ in range(2):
+        assert [found(lookup.look_up(62515, user)) for user in (1, 2, 3)] == [
+            [EAST, WEST],
+            [WEST],
+            [],
+        ]
+
+
+def test_of_fixed_accounts_beside_others_nothing_is_known() -> None:
+    answers = iter([[PhoneNumber(EAST)], [PhoneNumber(WEST)]])
+    lookup = lookup_of(Immediate("desk", gives()), Obedient("acme", lambda _: next(answers)))
+    assert [found(lookup.look_up(62515, 1)) for _ in range(2)] == [[EAST], [WEST]]
 
 
 # The query
