@@ -45,6 +45,9 @@ class Faults(ValueError):
         super().__init__("\n".join(self.faults))
 
 
+NOT_JSON = (ValueError, RecursionError)
+"""What `json.loads` raises; none of their texts shows what was read."""
+
 FAULTY: Any = object()
 """In place of a value that was given but is not good; what is wrong with it is listed already."""
 
@@ -161,8 +164,8 @@ def in_environ(
             item = _item(field.type)
             try:
                 values[field.name] = text if item is None else _split(text, item)
-            except json.JSONDecodeError as error:
-                faults.append(f"{variable}: not JSON at character {error.pos + 1}: {error.msg}")
+            except NOT_JSON as error:
+                faults.append(f"{variable}: not JSON: {error}")
                 values[field.name] = FAULTY
     return values, lambda name: (prefix + name).upper()
 
@@ -215,7 +218,7 @@ def _split(text: str, item: Any) -> Any:
     if of_tables or text.startswith("["):
         try:
             return json.loads(text)
-        except json.JSONDecodeError:
+        except NOT_JSON:
             if of_tables:
                 raise
     return [part for part in map(str.strip, text.split(",")) if part]

@@ -252,8 +252,10 @@ def test_a_wrong_choice_is_told_which_there_are() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("not json", "not JSON at character 1: "),
-        ('[{"number": "+12025550143"}', "not JSON at character 28: "),
+        ("not json", "not JSON: Expecting value: line 1 column 1 "),
+        ('[{"number": "+12025550143"}', "not JSON: Expecting ',' delimiter: line 1 column 28 "),
+        ("[" * 100_000, "not JSON: "),
+        ("[" + "5" * 5_000, "not JSON: "),
         ('{"number": "+12025550143"}', "expected a list, got a table"),
     ],
 )
