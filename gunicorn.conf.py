@@ -39,34 +39,40 @@ bind = f"{_everywhere if _os.environ.get('PORT') else '127.0.0.1'}:{_settings.po
 # connections and threads are made at their first use, thus in the worker.
 preload_app = True
 
-# How long a request and its answer may take: gthread itself waits for ever for the rest of one, so
-# that a few dozen half-sent requests would hold all threads.
+# Seconds that a request and its answer may take: gthread itself waits for ever for the rest of one,
+# so that a few dozen half-sent requests would hold all threads.
 _whole_s = _settings.lookup_deadline + 5
+# Seconds that who has said nothing, or not all, may still take once a worker has to stop: some
+# platforms kill 5 s after SIGINT.
+_linger_s = 2
 
 
 # Requests wait for carriers, which threads do cheaply; keep-alive works with threads alone.
 class worker_class(_ThreadWorker):  # noqa: N801 - gunicorn's setting
-    def __init__(self, *args):  # type: ignore[no-untyped-def]
+    def __init__(self, *args):
         super().__init__(*args)
         self._handled = {}
         self._next_look = 0.0
 
-    def handle(self, conn):  # type: ignore[no-untyped-def]
+    def handle(self, conn):
         self._handled[conn] = _time.monotonic()
         try:
             return super().handle(conn)
         finally:
             del self._handled[conn]
 
-    def murder_pending(self):  # type: ignore[no-untyped-def] # called once a second, or more often
+    def murder_pending(self):  # called once a second, or more often
         super().murder_pending()
         if (now := _time.monotonic()) < self._next_look:
             return
         self._next_look = now + 1
         for conn, since in list(self._handled.items()):
-            if now - since > _whole_s:
+            if now - since > (_whole_s if self.alive else _linger_s):
                 with _contextlib.suppress(OSError):
                     conn.sock.shutdown(_socket.SHUT_RD)  # an answer can still be sent
+        if not self.alive:
+            for conn in self.pending_conns:  # gunicorn would give them `keepalive` seconds
+                conn.timeout = min(conn.timeout, now + _linger_s)
 
 
 workers = _settings.web_concurrency
@@ -87,7 +93,7 @@ graceful_timeout = 8
 
 
 # Fly, unless told otherwise, stops with SIGINT, which gunicorn takes for "at once".
-def when_ready(server):  # type: ignore[no-untyped-def]
+def when_ready(server):
     _signal.signal(_signal.SIGINT, lambda *_: _os.kill(server.pid, _signal.SIGTERM))
 
 

@@ -1,6 +1,7 @@
 """What strangers send to the real server, byte for byte."""
 
 import json
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -112,3 +113,15 @@ def test_requests_that_are_sent_by_half_do_not_hold_the_threads_for_ever(server:
         for sent in (head[:40], head, head + BODY[:5]):
             stack.enter_context(connect(server)).sendall(sent)
         assert requests.get(f"{server.url}/healthz", timeout=30).ok
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+def test_connections_that_say_nothing_do_not_hold_up_the_stop(sign: signal.Signals) -> None:
+    with serving({**SETTINGS, "LOOKUP_DEADLINE": "4"}) as server, ExitStack() as stack:
+        for sent in (b"", signed(server, BODY, "Content-Length: 99")[:40], b""):
+            stack.enter_context(connect(server)).sendall(sent)
+        time.sleep(0.3)
+        server.process.send_signal(sign)
+        started = time.monotonic()
+        server.process.wait(timeout=30)
+        assert time.monotonic() - started < 5
