@@ -132,7 +132,7 @@ def test_an_api_key_reads_its_account(carrier: Carrier, api: TwilioAPI) -> None:
         {"api_key": "SK1", "api_secret": "s"},
         {"account_sid": ""},
         {"account_sid": "SK1"},
-        {"account_sid": "AC1\n"},
+        {"account_sid": "AC1\\n"},
         {"base_url": "api.twilio.com"},
         {"user": "me"},
     ],
