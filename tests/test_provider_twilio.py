@@ -132,7 +132,6 @@ def test_an_api_key_reads_its_account(carrier: Carrier, api: TwilioAPI) -> None:
         {"api_key": "SK1", "api_secret": "s"},
         {"account_sid": ""},
         {"account_sid": "SK1"},
-        {"account_sid": "AC1\\n"},
         {"base_url": "api.twilio.com"},
         {"user": "me"},
     ],
@@ -142,6 +141,11 @@ def test_options_that_make_no_account_are_refused(options: dict[str, str]) -> No
         account(**options)
     assert all(fault.startswith("accounts.acme.") for fault in caught.value.faults)
     assert TOKEN not in str(caught.value)
+
+
+def test_a_line_feed_is_no_part_of_an_account_sid() -> None:
+    with pytest.raises(Faults, match="account_sid: expected an account SID"):
+        account({"MINE": "AC1\n"}, account_sid="env:MINE")
 
 
 def test_a_base_url_may_have_a_path(carrier: Carrier) -> None:
