@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from providers.directory import read_account
-from providers.options import URL, Secret, from_environ
+from providers.options import URL, Secret, from_environ, in_environ, sift
 
 Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 
@@ -127,34 +127,28 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     return settings
 
 
-class _Secrets(msgspec.Struct):
-    hubspot_client_secret: tuple[str, ...] = ()
-
-
 def serving_faults(environ: Mapping[str, str]) -> list[str]:
     """What keeps the service from answering: everything malformed, missing or contradictory."""
     faults: list[str] = []
-    from_environ(Settings, environ, faults)
-    read = from_environ(_Secrets, environ, [])
-    secrets = read.hubspot_client_secret if read else ()
-    if read and not (secrets and all(map(str.strip, secrets))):
+    given = sift(Settings, *in_environ(Settings, environ, faults), faults)
+    secrets = given.get("hubspot_client_secret")  # not there: its fault is listed
+    if secrets is not None and not (secrets and all(map(str.strip, secrets))):
         faults.append("HUBSPOT_CLIENT_SECRET: missing; without it no request can be proven")
-    if any(secret.strip().startswith("pat-") for secret in secrets):
+    if any(secret.strip().startswith("pat-") for secret in secrets or ()):
         faults.append(
             "HUBSPOT_CLIENT_SECRET: this is a private app's access token; the app's client secret"
             " signs, which stands on the app's Auth page"
         )
-    if environ.get("DIRECTORY") and environ.get("DIRECTORY_TOML"):
+    if given["directory"] and given["directory_toml"]:
         faults.append("DIRECTORY_TOML: not together with DIRECTORY; unset one of them")
-    elif not environ.get("DIRECTORY") and not environ.get("DIRECTORY_TOML"):
-        provider = environ.get("PROVIDER")
-        if provider:
-            read_account(environ, provider, faults)
+    elif not given["directory"] and not given["directory_toml"]:
+        if given["provider"]:
+            read_account(environ, given["provider"], faults)
         else:
             faults.append(
                 "DIRECTORY: missing; set it, DIRECTORY_TOML, or PROVIDER for a single account"
             )
-        if provider and not environ.get("HUBSPOT_PORTAL_IDS"):
+        if given["provider"] and given.get("hubspot_portal_ids") == ():
             faults.append(
                 "HUBSPOT_PORTAL_IDS: missing; without it, any portal that installs the app"
                 " would see the account's numbers"

@@ -1,8 +1,9 @@
 """`flask check`: everything that can be wrong, each with what to do about it."""
 
+import difflib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
@@ -11,7 +12,9 @@ import click
 import requests
 from flask import current_app
 from flask.cli import with_appcontext
+from msgspec.structs import fields
 
+import providers
 from providers import Provider
 from providers.base import ANYBODY, Deadline, PhoneNumber, Query
 from providers.directory import Directory, Rule
@@ -28,6 +31,7 @@ from .cli_connection import (
     what_users_see,
 )
 from .errors import HubSpotError
+from .output import as_json, count, print_json, try_again
 from .service import Service
 from .settings_api import CallingSettings, why_no_answer
 from .signature import MAX_AGE_MS, signed_headers
@@ -53,7 +57,7 @@ class Finding(NamedTuple):
 
 @click.command()
 @click.option("--offline", is_flag=True, help="Ask nobody outside: settings and directory alone.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@as_json
 @with_appcontext
 def check(offline: bool, as_json: bool) -> None:
     """Check everything that can be wrong; exit 1 if something is."""
@@ -67,7 +71,7 @@ def check(offline: bool, as_json: bool) -> None:
             click.echo(_line(finding))
     wrong = sum(finding.ok is False for finding in findings)
     if as_json:
-        click.echo(json.dumps([finding._asdict() for finding in findings], indent=2))
+        print_json([finding._asdict() for finding in findings])
     else:
         left_out = sum(finding.ok is None for finding in findings)
         click.echo(
@@ -90,17 +94,17 @@ def find(service: Service, offline: bool) -> Iterator[Finding]:
         yield Finding(
             "settings", False, fault, "put it right in .env, or among the platform's variables"
         )
+    if not faults:
+        yield Finding("settings", True, "all there and well-formed")
+    yield from _guarded("other variables", lambda: _unread(service.environ))
+    if not faults:
+        yield _secret(service.settings)
+    yield from _guarded("directory", lambda: _directory(service, not faults, offline))
     try:
         settings = service.settings
     except ConfigurationError:
         yield Finding("everything else", None, "left out: it needs the settings above")
         return
-    if faults:
-        yield Finding("directory", None, "left out: it needs the settings above")
-    else:
-        yield Finding("settings", True, "all there and well-formed")
-        yield _secret(settings)
-        yield from _guarded("directory", lambda: _directory(service, offline))
     yield from _guarded("clock", lambda: _clock(settings, offline))
     yield from _guarded("public URL", lambda: _public_url(settings, offline))
     yield from _guarded("registration", lambda: _registration(settings, offline))
@@ -131,20 +135,47 @@ def _secret(settings: Settings) -> Finding:
     )
 
 
-def _directory(service: Service, offline: bool) -> Iterator[Finding]:
+def _unread(environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Variables that look like ours: a slip of the pen, or another program's."""
+    ours = {"HUBSPOT_": {field.name.upper() for field in fields(Settings)}}
+    if (provider := environ.get("PROVIDER", "").strip()) in providers.names():
+        prefix = providers.prefix(provider)
+        options = fields(providers.load(provider).Options)
+        ours[prefix] = {prefix + option.name.upper() for option in options}
+    for prefix, known in ours.items():
+        # Compared without the prefix, which makes all of them look alike.
+        full = {name.removeprefix(prefix): name for name in known}
+        for name in sorted(environ.keys() - known):
+            if name.startswith(prefix):
+                near = difflib.get_close_matches(name.removeprefix(prefix), full, n=1)
+                hint = "".join(f" (did you mean {full[one]}?)" for one in near)
+                yield Finding("settings", None, f"nothing reads {name}{hint}")
+
+
+DIRECTORY_REMEDIES = (
+    ("cannot be read", "correct DIRECTORY; a relative path counts from where the service starts"),
+    ("is not TOML", "correct it there; https://toml.io describes TOML"),
+    ("the environment variable", "set it, or correct the name after env:"),
+    ("", "docs/directory.md describes every key"),
+)
+"""What to do about a fault that has these words; the first counts."""
+
+
+def _directory(service: Service, settings_good: bool, offline: bool) -> Iterator[Finding]:
     try:
-        directory = service.directory.current()
+        service.source  # noqa: B018 - read to see whether it can be, whatever the settings are
     except ConfigurationError as error:
         for fault in error.faults:
-            yield Finding("directory", False, fault, "docs/directory.md describes every key")
+            remedy = next(remedy for words, remedy in DIRECTORY_REMEDIES if words in fault)
+            yield Finding("directory", False, fault, remedy)
         return
+    if not settings_good:
+        yield Finding("directory", None, "left out: it needs the settings above")
+        return
+    directory = service.directory.current()
     accounts, portals = len(directory.accounts), len(directory.portals)
-    yield Finding("directory", True, f"{_count(accounts, 'account')}, {_count(portals, 'portal')}")
+    yield Finding("directory", True, f"{count(accounts, 'account')}, {count(portals, 'portal')}")
     yield from _accounts(directory, service.settings.lookup_deadline, offline)
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _accounts(directory: Directory, deadline_s: float, offline: bool) -> Iterator[Finding]:
@@ -168,6 +199,8 @@ def _accounts(directory: Directory, deadline_s: float, offline: bool) -> Iterato
                 listed[name] = numbers
     unknown = 0
     for portal_id, portal in directory.portals.items():
+        if not portal.accounts:
+            yield Finding(f"portals.{portal_id}", None, "no accounts, so nobody sees a number")
         for user_id, rule in portal.rules.items():
             names = [n for n in portal.accounts if rule.accounts is None or n in rule.accounts]
             if all(name in listed for name in names):
@@ -176,7 +209,7 @@ def _accounts(directory: Directory, deadline_s: float, offline: bool) -> Iterato
             else:
                 unknown += 1
     if unknown:
-        said = f"{_count(unknown, 'rule')} not compared with the numbers of accounts not read"
+        said = f"{count(unknown, 'rule')} not compared with the numbers of accounts not read"
         yield Finding("rules", None, said)
 
 
@@ -184,16 +217,18 @@ def _account(
     account: Provider, deadline_s: float, by_address: bool
 ) -> tuple[Finding, list[PhoneNumber] | None]:
     name = f"account {account.account}"
+    of = f"{account.name}: " if account.name != account.account else ""
     started = time.perf_counter()
     try:
         numbers = account.ask(
             Query(owner=ANYBODY if by_address else None, deadline=Deadline(ACCOUNT_S))
         )
     except ProviderError as error:
-        return Finding(name, False, f"{account.name}: {error}", _advice(account, error)), None
+        said = f"{of}{error}{try_again(error)}"
+        return Finding(name, False, said, _advice(account, error)), None
     seconds = time.perf_counter() - started
     usable = sum(number.voice for number in numbers)
-    said = f"{account.name}: {_count(len(numbers), 'number')}, {usable} can take calls"
+    said = f"{of}{count(len(numbers), 'number')}, {usable} can take calls"
     said += f", {seconds * 1000:.0f} ms"
     if seconds > deadline_s:
         said += f": LOOKUP_DEADLINE is {deadline_s:.1f} s, so users see none of them"
@@ -234,7 +269,7 @@ def _clock(settings: Settings, offline: bool) -> Iterator[Finding]:
     try:
         answer = requests.head(settings.hubspot_api_base_url, timeout=10, allow_redirects=False)
     except (requests.RequestException, ValueError) as error:
-        yield Finding(name, None, f"left out: from HubSpot {why_no_answer(error)}")
+        yield Finding(name, None, f"left out: HubSpot told no time: {why_no_answer(error)}")
         return
     try:
         theirs = parsedate_to_datetime(answer.headers["Date"]).timestamp()
@@ -301,7 +336,7 @@ def _webhook(settings: Settings, url: str) -> Finding:
     if category == "INVALID_AUTHENTICATION":
         remedy = (
             "another HUBSPOT_CLIENT_SECRET or PUBLIC_URL is set there, or a proxy changes requests:"
-            " its log says which, and `flask webhook explain --from-log` reads it"
+            " its log says which, and `flask webhook explain --from-log FILE` reads it"
         )
     elif category == "APP_MISMATCH":
         remedy = "HUBSPOT_APP_ID is another one there: set the same"

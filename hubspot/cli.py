@@ -1,6 +1,5 @@
 """The `flask` commands: those that show what HubSpot would see stand here."""
 
-import json
 from typing import Any
 
 import click
@@ -14,11 +13,11 @@ from . import cli_providers
 from .check import check
 from .cli_connection import channel_connection
 from .cli_webhook import webhook
+from .output import as_json, print_json, try_again
 from .schema import friendly_names
 from .service import Service
 
 Id = click.IntRange(1, 2**63 - 1)
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 portal = click.option("--portal-id", type=Id, required=True, help="HubSpot account.")
 user = click.option("--user-id", type=Id, required=True, help="User of that account.")
 
@@ -44,7 +43,7 @@ def numbers(portal_id: int, user_id: int, explain: bool, as_json: bool) -> None:
     """Show the numbers that a user may see now, asking the carriers live."""
     result = _service().lookup.look_up(portal_id, user_id, narrow=not explain)
     if as_json:
-        click.echo(json.dumps(_as_data(result, explain), indent=2, ensure_ascii=False))
+        print_json({"portalId": portal_id, "userId": user_id, **_as_data(result, explain)})
     else:
         _print_result(result, explain)
     if result.failure:
@@ -72,6 +71,7 @@ def _as_data(result: Result, explain: bool) -> dict[str, Any]:
                 "provider": outcome.provider,
                 "outcome": outcome.outcome,
                 "reason": str(outcome.error) if outcome.error else None,
+                "retryAfter": outcome.error.retry_after_s if outcome.error else None,
                 "ms": outcome.ms,
             }
             for outcome in result.outcomes
@@ -107,7 +107,7 @@ def _print_result(result: Result, explain: bool) -> None:
         click.echo(f"No numbers: {result.why}.")
     failed = [outcome for outcome in result.outcomes if outcome.error]
     for outcome in result.outcomes if explain else failed:
-        reason = f": {outcome.error}" if outcome.error else ""
+        reason = f": {outcome.error}{try_again(outcome.error)}" if outcome.error else ""
         click.echo(
             f"account {outcome.account} ({outcome.provider}): {outcome.outcome}{reason},"
             f" {outcome.ms:.0f} ms",

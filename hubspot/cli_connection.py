@@ -1,18 +1,17 @@
 """`flask channel-connection`: the webhook's registration with HubSpot."""
 
 import ipaddress
-import json
 from typing import Any
 from urllib.parse import urlsplit
 
 import click
 import requests
 from flask import current_app
-from flask.cli import AppGroup
 
 from settings import ConfigurationError, Settings
 
 from .errors import HubSpotError
+from .output import Group, as_json, print_json
 from .settings_api import APIError, ChannelConnection, Client, why_no_answer
 from .webhook import PATH
 
@@ -28,7 +27,6 @@ UNKNOWN_APP = (
     " extension set up?"
 )
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 force = click.option("--force", is_flag=True, help="Use the URL even if it looks unusable.")
 
 
@@ -36,12 +34,12 @@ class Failure(click.ClickException):
     """HubSpot's own words, and exit status 1."""
 
 
-class _Group(AppGroup):
+class _Group(Group):
     """Turns the errors of HubSpot's side into messages."""
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def run(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            return super().run(ctx)
         except HubSpotError as error:
             raise Failure(f"{error}\n{advice(error)}") from None
 
@@ -60,7 +58,7 @@ def show(as_json: bool) -> None:
     if found is None and client.fetch_calling() is None:
         raise Failure(f"HubSpot has no calling settings for app {client.app_id}. {UNKNOWN_APP}")
     if as_json:
-        click.echo(json.dumps(_as_data(found), indent=2))
+        print_json(_as_data(found))
         return
     if found is None:
         click.echo(f"Nothing is registered for app {client.app_id}.")
@@ -87,7 +85,7 @@ def create(url: str | None, ready: bool, force: bool, as_json: bool) -> None:
         )
     created = client.create(url, ready)
     if as_json:
-        click.echo(json.dumps(_as_data(created), indent=2))
+        print_json(_as_data(created))
         return
     click.echo("Registered.")
     _print(created)
@@ -117,7 +115,7 @@ def update(url: str | None, ready: bool | None, force: bool, as_json: bool) -> N
         )
     after = client.update(None if url is None else _usable(url, force), ready)
     if as_json:
-        click.echo(json.dumps({"before": _as_data(before), "after": _as_data(after)}, indent=2))
+        print_json({"before": _as_data(before), "after": _as_data(after)})
         return
     for name, old, new in (
         ("url", before.url, after.url),
@@ -137,7 +135,12 @@ def delete(yes: bool) -> None:
         raise Failure(f"nothing is registered for app {client.app_id}")
     if not yes:
         _print(before)
-        click.confirm("Delete this registration?", abort=True)
+        try:
+            click.confirm("Delete this registration?", abort=True)
+        except click.Abort as abort:
+            if isinstance(abort.__context__, EOFError):  # nobody is there to answer
+                raise Failure("nobody answers, so nothing is deleted; --yes does not ask") from None
+            raise
     client.delete()
     click.echo("Deleted.")
     click.echo(what_users_see(None))
@@ -163,8 +166,8 @@ def make_client(settings: Settings) -> Client:
         faults.append("HUBSPOT_APP_ID: missing; HubSpot's settings belong to an app")
     if not settings.hubspot_access_token and not settings.hubspot_developer_api_key:
         faults.append(
-            "HUBSPOT_ACCESS_TOKEN: missing; set it, or HUBSPOT_DEVELOPER_API_KEY"
-            " (the developer account's key, which is no pat-… token)"
+            "HUBSPOT_DEVELOPER_API_KEY: missing; set it (the developer account's key, which is no"
+            " pat-… token), or HUBSPOT_ACCESS_TOKEN"
         )
     if faults or settings.hubspot_app_id is None:
         raise ConfigurationError(tuple(faults))

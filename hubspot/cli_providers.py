@@ -1,6 +1,5 @@
 """`flask providers`: which there are, trying one out, and the files of a new one."""
 
-import json
 import keyword
 import re
 from collections.abc import Mapping
@@ -23,12 +22,12 @@ from providers.errors import Unreachable
 from providers.numbers import to_e164
 from providers.options import describe, from_environ, is_secret
 
+from .output import as_json, count, print_json, try_again
+
 ROOT = Path(providers.__file__).parent.parent
 TEMPLATE = ROOT / "examples" / "carrier-package"
 GRACE_S = 0.5
 """What an adapter gets beyond the deadline to say itself what went wrong."""
-
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group("providers", invoke_without_command=True)
@@ -44,7 +43,7 @@ def group(context: click.Context, as_json: bool) -> None:
 def show(as_json: bool) -> None:
     described = [_described(name, _environ()) for name in providers.names()]
     if as_json:
-        click.echo(json.dumps(described, indent=2))
+        print_json(described)
         return
     for provider in described:
         broken = f" (cannot be loaded: {provider['error']})" if provider["error"] else ""
@@ -114,8 +113,7 @@ def try_(name: str, deadline: float, as_json: bool) -> None:
         _fail(name, error, as_json)
     listed = _judged(found, account.options.country)
     if as_json:
-        data = {"provider": name, "error": None, "numbers": listed}
-        click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+        print_json({"provider": name, "error": None, "numbers": listed})
         return
     rows = [
         [*(one[key] for key in ("number", "extension", "name")), " ".join(one["owners"]),
@@ -126,7 +124,7 @@ def try_(name: str, deadline: float, as_json: bool) -> None:
         headers = ["number", "extension", "name", "owners", "usable"]
         click.echo(tabulate(rows, headers, disable_numparse=True))
     usable = sum(one["usable"] for one in listed)
-    click.echo(f"{len(listed)} numbers, {usable} of them usable")
+    click.echo(f"{count(len(listed), 'number')}, {usable} of them usable")
 
 
 def _account(name: str) -> Provider:
@@ -175,6 +173,7 @@ def _answer(name: str, option: FieldInfo, faults: list[str]) -> str:
         )
     except click.Abort as abort:
         if isinstance(abort.__context__, EOFError):  # nobody is there to answer
+            click.echo(err=True)  # ends the question's line
             raise click.UsageError("\n".join(faults)) from None
         raise
     return answer
@@ -229,12 +228,12 @@ REMEDIES = {
 
 
 def _fail(name: str, error: ProviderError, as_json: bool) -> NoReturn:
-    wait = f", try again in {error.retry_after_s:.0f} s" if error.retry_after_s else ""
     if as_json:
         said = {"outcome": error.outcome, "message": str(error), "retryAfter": error.retry_after_s}
-        click.echo(json.dumps({"provider": name, "error": said, "numbers": []}, indent=2))
+        print_json({"provider": name, "error": said, "numbers": []})
         raise click.exceptions.Exit(1)
     remedy = REMEDIES.get(error.outcome, "")
+    wait = try_again(error)
     raise click.ClickException(f"{name}: {error.outcome}: {error}{wait}. {remedy}".rstrip())
 
 

@@ -9,14 +9,15 @@ from urllib.parse import urlsplit
 import click
 import requests
 from flask import current_app
-from flask.cli import AppGroup
 from tabulate import tabulate
 
 from settings import ConfigurationError, Settings
 
 from .diagnosis import Refused, diagnose
 from .failed_request import read_failed_request, read_log
+from .output import Group, as_json, print_json
 from .schema import MAX_NAME_UNITS
+from .settings_api import why_no_answer
 from .signature import Version, signed_headers
 from .webhook import PATH
 
@@ -26,7 +27,7 @@ published: https://developers.hubspot.com/docs/api/webhooks (January 2025)."""
 
 Id = click.IntRange(1, 2**63 - 1)
 
-webhook = AppGroup("webhook", help="Speak to the webhook as HubSpot does.")
+webhook = Group("webhook", help="Speak to the webhook as HubSpot does.")
 
 
 class _Answer(NamedTuple):
@@ -80,7 +81,7 @@ def _as_url(_: click.Context, __: click.Parameter, url: str | None) -> str | Non
     default=1,
     help="Send it so many times, and show the spread.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@as_json
 def send(
     portal_id: int,
     user_id: int,
@@ -107,7 +108,7 @@ def send(
             answers.append(_post(session, target, body, headers))
     worst = next((one for one in answers if not one.is_good()), answers[-1])
     if as_json:
-        click.echo(json.dumps(_as_data(worst, answers), indent=2, ensure_ascii=False))
+        print_json(_as_data(worst, answers))
     else:
         click.echo(f"POST {target}" + (f"\nsigned for {signed}" if signed != target else ""))
         _print_answer(worst, signature)
@@ -130,7 +131,7 @@ def send(
     help="The webhook URL as registered with HubSpot, to compare with.",
 )
 @click.option("--from-log", is_flag=True, help="FILE holds this service's own log lines.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@as_json
 def explain(file: IO[bytes], registered_url: str | None, from_log: bool, as_json: bool) -> None:
     """Say why a request was refused: which cause fits, and what to do about it.
 
@@ -153,7 +154,7 @@ def explain(file: IO[bytes], registered_url: str | None, from_log: bool, as_json
     else:
         found = [_explain_request(content, registered_url)]
     if as_json:
-        click.echo(json.dumps(found if from_log else found[0], indent=2, ensure_ascii=False))
+        print_json(found if from_log else found[0])
         return
     click.echo("\n\n".join(map(_in_lines, found)))
 
@@ -198,7 +199,9 @@ def _post(session: requests.Session, url: str, body: bytes, headers: dict[str, s
             allow_redirects=False,
         )
     except requests.RequestException as error:
-        raise click.ClickException(f"no answer from {url}: {type(error).__name__}") from None
+        hint = "is `make run` running?" if _is_local(url) else "does the service run there?"
+        why = why_no_answer(error)
+        raise click.ClickException(f"no answer from {url}: {why}; {hint}") from None
     return _Answer(response, time.perf_counter() - started)
 
 
@@ -243,7 +246,7 @@ _ADVICE = {
     3: "This is a redirect: HubSpot has to be given the URL it leads to.",
     4: "The service refuses the request; its log says more, under this correlation id.",
     5: "The service failed; its log says more, under this correlation id.",
-    401: "The service's log says why; `flask webhook explain --from-log` reads it.",
+    401: "The service's log says why; `flask webhook explain --from-log FILE` reads it.",
     404: "There is no webhook at this URL: is it this service, and is there a path before it?",
 }
 

@@ -5,7 +5,7 @@ from functools import cached_property
 
 from providers.directory import OneAccount, Source, read_account
 from providers.lookup import Lookup
-from providers.options import Faults
+from providers.options import Faults, in_environ, sift
 from settings import ConfigurationError, Settings, read_settings, serving_faults
 
 
@@ -25,16 +25,30 @@ class Service:
         return read_settings(self.environ)
 
     @cached_property
-    def directory(self) -> Source | OneAccount:
-        """Where the directory in force is to be had. It needs all that serving needs."""
-        if faults := serving_faults(self.environ):
-            raise ConfigurationError(tuple(faults))
-        settings = self.settings
+    def source(self) -> Source | None:
+        """The directory file or text, whatever else is wrong; None for a single account."""
+        given = sift(Settings, *in_environ(Settings, self.environ, []), [])
         try:
-            if settings.directory or settings.directory_toml:
-                return Source(self.environ, settings.directory, settings.directory_toml)
+            if given["directory"] or given["directory_toml"]:
+                return Source(self.environ, given["directory"], given["directory_toml"])
         except Faults as error:
             raise ConfigurationError(error.faults) from None
+        return None
+
+    @cached_property
+    def directory(self) -> Source | OneAccount:
+        """Where the directory in force is to be had. It needs all that serving needs."""
+        faults = serving_faults(self.environ)
+        source = None
+        try:
+            source = self.source
+        except ConfigurationError as error:
+            faults += error.faults
+        if faults:
+            raise ConfigurationError(tuple(faults))
+        if source:
+            return source
+        settings = self.settings
         account = read_account(self.environ, settings.provider or "", faults)
         if account is None:
             raise ConfigurationError(tuple(faults))

@@ -262,4 +262,6 @@ def why_no_answer(error: Exception) -> str:
     cause = getattr(error.args[0], "reason", None) if error.args else None
     if isinstance(cause, NameResolutionError):
         return "the host name was not found"
+    if isinstance(getattr(cause, "__cause__", None), ConnectionRefusedError):
+        return "the connection failed: it was refused"
     return "the connection failed"

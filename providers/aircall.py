@@ -4,8 +4,10 @@ https://developer.aircall.io/api-references/#list-all-numbers (read 2026-11-22)
 """
 
 from collections.abc import Iterator, Mapping
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from .base import PhoneNumber, Query
 from .http import JSON, HTTPProvider, Page, Request, basic
@@ -31,8 +33,8 @@ class Aircall(HTTPProvider):
     Reply = _Reply
 
     class Options(HTTPProvider.Options, frozen=True, kw_only=True):
-        api_id: str
-        api_token: Secret
+        api_id: Annotated[str, Meta(description="of an API key, under Integrations & API")]
+        api_token: Annotated[Secret, Meta(description="that key's")]
 
     options: Options
 

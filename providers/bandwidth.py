@@ -33,9 +33,11 @@ class Bandwidth(OAuthProvider):
     no_content = b"<TelephoneNumbersResponse><TelephoneNumbers/></TelephoneNumbersResponse>"
 
     class Options(OAuthProvider.Options, frozen=True, kw_only=True):
-        account_id: Id
+        account_id: Annotated[Id, Meta(description="the account's number")]
         site_id: Annotated[Id | None, Meta(description="only this site's (sub-account's)")] = None
-        client_id: Annotated[str, Meta(description="of an API credential")] = ""
+        client_id: Annotated[
+            str, Meta(description="of an API credential; or username and password")
+        ] = ""
         client_secret: Annotated[Secret, Meta(description="of that API credential")] = Secret()
         username: Annotated[str, Meta(description="a legacy API user's, until 2026-12-02")] = ""
         password: Annotated[Secret, Meta(description="that API user's")] = Secret()

@@ -6,9 +6,10 @@ which needs constants and pure readers only.
 
 import time
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import msgspec
+from msgspec import Meta
 
 from .errors import ProviderError, Unreachable, Unreadable
 from .numbers import is_country
@@ -91,7 +92,9 @@ class Provider:
         A `__post_init__` may raise ValueError for options that do not go together.
         """
 
-        country: str | None = None
+        country: Annotated[
+            str | None, Meta(description="such as US: how to read numbers in national form")
+        ] = None
 
         def __post_init__(self) -> None:
             if self.country is not None and not is_country(self.country):

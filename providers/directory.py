@@ -18,7 +18,7 @@ import msgspec
 from . import load, prefix
 from .base import Provider
 from .numbers import to_e164
-from .options import Faults, build, did_you_mean, from_environ
+from .options import FAULTY, Faults, build, did_you_mean, from_environ, sift
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class Portal(msgspec.Struct, frozen=True):
 class _PortalTable(msgspec.Struct, forbid_unknown_fields=True):
     accounts: tuple[str, ...]
     users: Literal["all", "none"] = "all"
-    user: dict[str, dict[str, Any]] = {}
+    user: dict[str, Any] = {}
 
 
 class Directory:
@@ -123,12 +123,16 @@ class Source:
             log.info("directory_loaded", extra={"portals": len(self._directory.portals)})
 
     def _load(self, text: str | None, before: Directory | None) -> Directory:
+        name = "DIRECTORY_TOML"
         if text is None and self._path:
+            name = str(self._path)
             try:
                 text = self._path.read_text("utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                raise Faults([f"{self._path}: cannot be read ({type(error).__name__})"]) from None
-        return parse(text or "", self._environ, before)
+            except OSError as error:
+                raise Faults([f"{name}: cannot be read ({error.strerror})"]) from None
+            except UnicodeDecodeError:
+                raise Faults([f"{name}: cannot be read (it is not UTF-8)"]) from None
+        return parse(text or "", self._environ, before, name)
 
     def _read_stamp(self) -> tuple[int, ...]:
         try:
@@ -162,22 +166,29 @@ def read_account(environ: Mapping[str, str], provider: str, faults: list[str]) -
     return kind(options, provider) if kind and options else None
 
 
-def parse(text: str, environ: Mapping[str, str], before: Directory | None = None) -> Directory:
+def parse(
+    text: str,
+    environ: Mapping[str, str],
+    before: Directory | None = None,
+    name: str = "the directory",
+) -> Directory:
     """The directory that a TOML text describes. Accounts that `before` has alike are kept.
 
     Raises:
-        Faults: all that is wrong with it, each with its place and without its value.
+        Faults: all that is wrong with it, each with its place and without its value. `name` is the
+            text's own place.
     """
     try:
         tables = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # its own, or of an endless number or nesting
-        raise Faults([f"the directory is not TOML: {error}"]) from None
+        raise Faults([f"{name} is not TOML: {error}"]) from None
     faults: list[str] = []
-    for name in tables.keys() - {"accounts", "portals"}:
-        faults.append(f"{name}: no such table{did_you_mean(name, ('accounts', 'portals'))}")
-    accounts = dict(_accounts(_table(tables, "accounts", faults), environ, faults, before))
-    known = _table(tables, "accounts", [])
-    portals = dict(_portals(_table(tables, "portals", faults), known, accounts, environ, faults))
+    for key in tables.keys() - {"accounts", "portals"}:
+        faults.append(f"{key}: no such table{did_you_mean(key, ('accounts', 'portals'))}")
+    known = _resolve(_table(tables, "accounts", "", faults), "accounts", environ, faults)
+    accounts = dict(_accounts(known, faults, before))
+    listed = _resolve(_table(tables, "portals", "", faults), "portals", environ, faults)
+    portals = dict(_portals(listed, known, faults))
     if not tables.get("portals"):  # a file caught while it is being written, above all
         faults.append("portals: there are none, so nobody would see a number")
     if faults:
@@ -185,35 +196,33 @@ def parse(text: str, environ: Mapping[str, str], before: Directory | None = None
     return Directory(accounts, portals)
 
 
-def _table(tables: Mapping[str, Any], name: str, faults: list[str]) -> dict[str, dict[str, Any]]:
+def _table(
+    tables: Mapping[str, Any], name: str, above: str, faults: list[str]
+) -> dict[str, dict[str, Any]]:
     """The table of tables called `name`, less the entries that are none."""
-    found = tables.get(name, {})
+    found, place = tables.get(name, {}), above + name
     if not isinstance(found, dict):
-        faults.append(f"{name}: not a table")
+        faults.append(f"{place}: not a table")
         return {}
     faults += [
-        f"{name}.{key}: not a table" for key, value in found.items() if not isinstance(value, dict)
+        f"{place}.{key}: not a table" for key, value in found.items() if not isinstance(value, dict)
     ]
     return {key: value for key, value in found.items() if isinstance(value, dict)}
 
 
 def _accounts(
-    tables: Mapping[str, dict[str, Any]],
-    environ: Mapping[str, str],
-    faults: list[str],
-    before: Directory | None,
+    tables: Mapping[str, dict[str, Any]], faults: list[str], before: Directory | None
 ) -> Iterator[tuple[str, Provider]]:
-    for name, written in tables.items():
+    for name, table in tables.items():
         place = f"accounts.{name}"
-        table = _resolve(written, place, environ, faults)
-        if table is None:
-            continue
-        provider = table.pop("provider", None)
+        provider = table.get("provider")
         if not isinstance(provider, str):
-            faults.append(f"{place}.provider: missing")
+            if provider is not FAULTY:
+                faults.append(f"{place}.provider: missing")
             continue
         kind = _load(provider, f"{place}.provider", faults)
-        options = build(kind.Options, table, _below(place), faults) if kind else None
+        given = {key: value for key, value in table.items() if key != "provider"}
+        options = build(kind.Options, given, _below(place), faults) if kind else None
         if kind is None or options is None:
             continue
         old = before.accounts.get(name) if before else None
@@ -223,31 +232,30 @@ def _accounts(
 
 def _portals(
     tables: Mapping[str, dict[str, Any]],
-    known: Mapping[str, Any],
-    accounts: Mapping[str, Provider],
-    environ: Mapping[str, str],
+    known: Mapping[str, dict[str, Any]],
     faults: list[str],
 ) -> Iterator[tuple[int, Portal]]:
-    for text, written in tables.items():
+    """The portals, as far as they are good: whoever takes them has to look at `faults`."""
+    for text, table in tables.items():
         place = f"portals.{text}"
         portal_id = _id(text, place, faults)
-        table = _resolve(written, place, environ, faults)
-        read = build(_PortalTable, table, _below(place), faults) if table is not None else None
-        if not read:
-            continue
-        _check_names(read.accounts, known, f"{place}.accounts", faults)
-        countries = {accounts[name].options.country for name in read.accounts if name in accounts}
+        portal = sift(_PortalTable, table, _below(place), faults)
+        accounts = portal.get("accounts", tuple(known))
+        _check_names(accounts, known, f"{place}.accounts", faults)
+        countries = {str(known[name].get("country", "")) for name in accounts if name in known}
         country = countries.pop() if len(countries) == 1 else None
         rules = {}
-        for user, limits in read.user.items():
+        for user, limits in _table(portal, "user", f"{place}.", faults).items():
             at = f"{place}.user.{user}"
             user_id = _id(user, at, faults)
-            rule = build(Rule, limits, _below(at), faults)
-            if user_id is not None and rule:
-                _check_names(rule.accounts or (), read.accounts, f"{at}.accounts", faults)
-                rules[user_id] = _normalise(rule, country, at, faults)
+            rule = sift(Rule, limits, _below(at), faults)
+            _check_names(rule.get("accounts") or (), accounts, f"{at}.accounts", faults)
+            if rule.get("numbers"):
+                rule["numbers"] = _normalise(rule["numbers"], country, f"{at}.numbers", faults)
+            if user_id is not None:
+                rules[user_id] = Rule(**rule)
         if portal_id is not None:
-            yield portal_id, Portal(read.accounts, read.users, rules)
+            yield portal_id, Portal(accounts, portal.get("users", "none"), rules)
 
 
 def _below(place: str) -> Callable[[str], str]:
@@ -262,18 +270,15 @@ def _load(provider: str, place: str, faults: list[str]) -> type[Provider] | None
         return None
 
 
-def _normalise(rule: Rule, country: str | None, place: str, faults: list[str]) -> Rule:
-    """The rule with its numbers in E.164; national forms are read by the accounts' one country."""
-    if rule.numbers is None:
-        return rule
-    numbers = []
-    for index, text in enumerate(rule.numbers):
-        found = to_e164(text, country)
-        if found is None:
-            faults.append(f"{place}.numbers[{index}]: not a phone number")
-        else:
-            numbers.append(found.number)
-    return msgspec.structs.replace(rule, numbers=tuple(numbers))
+def _normalise(
+    numbers: tuple[str, ...], country: str | None, place: str, faults: list[str]
+) -> tuple[str, ...]:
+    """The numbers in E.164; national forms are read by the accounts' one country."""
+    found = [to_e164(text, country or None) for text in numbers]
+    faults += [
+        f"{place}[{index}]: not a phone number" for index, one in enumerate(found) if one is None
+    ]
+    return tuple(one.number for one in found if one)
 
 
 def _check_names(
@@ -294,23 +299,16 @@ def _id(text: str, place: str, faults: list[str]) -> int | None:
     return None
 
 
-def _resolve(
-    table: dict[str, Any], place: str, environ: Mapping[str, str], faults: list[str]
-) -> dict[str, Any] | None:
-    """The table with every `env:NAME` replaced, or None and a fault where NAME is not set."""
-    count = len(faults)
-
-    def replace(value: Any, at: str) -> Any:
-        if isinstance(value, dict):
-            return {key: replace(inner, f"{at}.{key}") for key, inner in value.items()}
-        if isinstance(value, list):
-            return [replace(inner, f"{at}[{index}]") for index, inner in enumerate(value)]
-        if isinstance(value, str) and value.startswith("env:"):
-            name = value.removeprefix("env:")
-            if not environ.get(name):
-                faults.append(f"{at}: the environment variable {name} is not set")
-            return environ.get(name, "")
-        return value
-
-    resolved: dict[str, Any] = replace(table, place)
-    return resolved if len(faults) == count else None
+def _resolve(value: Any, at: str, environ: Mapping[str, str], faults: list[str]) -> Any:
+    """The value with every `env:NAME` in it replaced, by FAULTY where NAME is not set."""
+    if isinstance(value, dict):
+        return {key: _resolve(one, f"{at}.{key}", environ, faults) for key, one in value.items()}
+    if isinstance(value, list):
+        listed = enumerate(value)
+        return [_resolve(one, f"{at}[{index}]", environ, faults) for index, one in listed]
+    if isinstance(value, str) and value.startswith("env:"):
+        name = value.removeprefix("env:")
+        if not environ.get(name):
+            faults.append(f"{at}: the environment variable {name} is not set")
+        return environ.get(name) or FAULTY
+    return value

@@ -39,11 +39,13 @@ def count_up(parameter: str, last: int | None, *, full: bool = False) -> Next:
     `full` says whether this page holds as many as it may: where the carrier may leave out how many
     pages there are (`last` is None), a full one has another after it.
 
+    A first request without `parameter` asks for page 1.
+
     Telnyx (`page[number]`), RingCentral (`page`), Vonage (`index`, see `pages`).
     """
 
     def following(request: Request) -> Request | None:
-        number = int(str(request.params[parameter]))
+        number = int(str(request.params.get(parameter, 1)))
         more = full if last is None else number < last
         return Request(request.path, {**request.params, parameter: number + 1}) if more else None
 

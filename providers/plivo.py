@@ -40,7 +40,7 @@ class Plivo(HTTPProvider):
 
     class Options(HTTPProvider.Options, frozen=True, kw_only=True):
         auth_id: Annotated[Account, Meta(description="the account's, or a subaccount's own")]
-        auth_token: Secret
+        auth_token: Annotated[Secret, Meta(description="that id's")]
         subaccount: Subaccount | None = None
 
     options: Options

@@ -42,8 +42,8 @@ class RingCentral(OAuthProvider):
     Reply = UserReply = _Reply
 
     class Options(OAuthProvider.Options, frozen=True, kw_only=True):
-        client_id: str
-        client_secret: Secret
+        client_id: Annotated[str, Meta(description="the app's")]
+        client_secret: Annotated[Secret, Meta(description="that app's")]
         jwt: Annotated[Secret, Meta(description="an administrator's: others see fewer numbers")]
 
     options: Options

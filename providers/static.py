@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from .base import PhoneNumber, Provider, Query
 from .numbers import to_e164
+from .options import Faults
 
 
 class Static(Provider):
@@ -21,9 +22,14 @@ class Static(Provider):
 
         def __post_init__(self) -> None:
             super().__post_init__()
-            for index, listed in enumerate(self.numbers):
-                if to_e164(listed.number, self.country) is None:
-                    raise ValueError(f"numbers[{index}].number: not a phone number")
+            hint = "" if self.country else " (one in national form needs the option country)"
+            faults = [
+                f"numbers[{index}].number: not a phone number{hint}"
+                for index, listed in enumerate(self.numbers)
+                if to_e164(listed.number, self.country) is None
+            ]
+            if faults:
+                raise Faults(faults)
 
     options: Options
 

@@ -24,10 +24,17 @@ class Twilio(Provider):
     base_url = "https://api.twilio.com"
 
     class Options(Provider.Options, frozen=True, kw_only=True):
-        account_sid: Annotated[str, Meta(pattern="^AC[0-9A-Za-z]+$", title="an account SID, AC…")]
+        account_sid: Annotated[
+            str,
+            Meta(
+                pattern=r"^AC[0-9A-Za-z]+\Z",
+                title="an account SID, AC…",
+                description="whose numbers",
+            ),
+        ]
         auth_token: Annotated[Secret | None, Meta(description="or api_key and api_secret")] = None
         api_key: Annotated[str | None, Meta(description="SK…, with api_secret")] = None
-        api_secret: Secret | None = None
+        api_secret: Annotated[Secret | None, Meta(description="that key's")] = None
         parent_account_sid: Annotated[str | None, Meta(description="if auth_token is its")] = None
         region: Annotated[str | None, Meta(description="such as ie1")] = None
         edge: Annotated[str | None, Meta(description="such as dublin")] = None

@@ -33,7 +33,7 @@ class Vonage(HTTPProvider):
 
     class Options(HTTPProvider.Options, frozen=True, kw_only=True):
         api_key: Annotated[str, Meta(description="a subaccount has its own")]
-        api_secret: Secret
+        api_secret: Annotated[Secret, Meta(description="that key's")]
         application_id: Annotated[
             str | None, Meta(description="only numbers linked to this application")
         ] = None

@@ -4,7 +4,10 @@ https://developers.zoom.us/docs/api/phone/#tag/phone-numbers/GET/phone/numbers
 https://developers.zoom.us/docs/internal-apps/s2s-oauth/ (both read 2026-11-22)
 """
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 from .base import PhoneNumber, Query
 from .http import JSON, Page, Request, User, Users, basic
@@ -33,9 +36,9 @@ class Zoom(OAuthProvider):
     Reply, UserReply = _Reply, _UserReply
 
     class Options(OAuthProvider.Options, frozen=True, kw_only=True):
-        account_id: str
-        client_id: str
-        client_secret: Secret
+        account_id: Annotated[str, Meta(description="of a Server-to-Server OAuth app")]
+        client_id: Annotated[str, Meta(description="that app's")]
+        client_secret: Annotated[Secret, Meta(description="that app's")]
 
     options: Options
 

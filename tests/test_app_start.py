@@ -97,6 +97,34 @@ def test_faults_show_no_secret(environ: dict[str, str]) -> None:
         assert not [value for value in SECRETS.values() if value in text]
 
 
+@pytest.mark.parametrize(
+    ("directory", "said"),
+    [
+        ({"DIRECTORY_TOML": "x"}, "DIRECTORY_TOML is not TOML: "),
+        ({"DIRECTORY_TOML": "[accounts.a]\n[portals.1]\naccounts = []"}, "accounts.a.provider: "),
+        ({"DIRECTORY_TOML": "", "DIRECTORY": "no-such.toml"}, "no-such.toml: cannot be read"),
+    ],
+)
+def test_faults_of_the_directory_are_told_beside_those_of_the_settings(
+    environ: dict[str, str], directory: dict[str, str], said: str
+) -> None:
+    found = faults(environ | {"HUBSPOT_CLIENT_SECRET": "", "PORT": "x"} | directory)
+    assert [fault.partition(":")[0] for fault in found[:2]] == ["PORT", "HUBSPOT_CLIENT_SECRET"]
+    assert found[2].startswith(said)
+
+
+def test_one_account_mode_names_all_that_is_wrong_with_it(environ: dict[str, str]) -> None:
+    wrong = {"DIRECTORY_TOML": "", "PROVIDER": "twilio", "HUBSPOT_PORTAL_IDS": "a,b"}
+    found = faults(environ | wrong | {"TWILIO_COUNTRY": "usa"})
+    assert [fault.partition(":")[0] for fault in found] == [
+        "HUBSPOT_PORTAL_IDS[0]",
+        "HUBSPOT_PORTAL_IDS[1]",
+        "TWILIO_ACCOUNT_SID",
+        "TWILIO_AUTH_TOKEN",
+        "TWILIO_COUNTRY",
+    ]
+
+
 def test_faults_of_the_directory_stop_the_start(environ: dict[str, str]) -> None:
     environ["DIRECTORY_TOML"] += "[portals.1]\naccounts = ['nobody']\n[portals.x]\naccounts = []\n"
     assert [fault.partition(":")[0] for fault in faults(environ)] == [

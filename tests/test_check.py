@@ -173,6 +173,67 @@ def test_missing_directory_file_is_named() -> None:
     assert "nowhere.toml: cannot be read" in check(settings, "--offline")["directory"]["text"]
 
 
+@pytest.mark.parametrize(
+    ("more", "remedy"),
+    [
+        ({"DIRECTORY": "nowhere.toml", "DIRECTORY_TOML": ""}, "correct DIRECTORY"),
+        ({"DIRECTORY_TOML": "["}, "toml.io"),
+        ({"DIRECTORY_TOML": DIRECTORY.replace('"Fax"', '"env:NO_NAME"')}, "after env:"),
+        ({"DIRECTORY_TOML": DIRECTORY.replace("static", "sttic")}, "docs/directory.md"),
+    ],
+)
+@pytest.mark.parametrize("secret", [SECRET, "", "pat-na1-of-tests"])
+def test_fault_of_the_directory_has_its_own_remedy_whatever_else_is_wrong(
+    more: dict[str, str], remedy: str, secret: str
+) -> None:
+    found = check(SETTINGS | {"HUBSPOT_CLIENT_SECRET": secret} | more, "--offline")
+    assert remedy in found["directory"]["remedy"]
+
+
+def test_variable_that_nothing_reads_is_pointed_out() -> None:
+    settings = {
+        "HUBSPOT_CLIENT_SECRET": SECRET,
+        "HUBSPOT_SIGNATURE_VERSION": "v2",
+        "HUBSPOT_PORTAL_IDS": "62515",
+        "PROVIDER": "static",
+        "STATIC_NUMBERS": '[{"number": "+12025550143"}]',
+        "STATIC_CUONTRY": "US",
+        "STATIC_SITE": "another program's",
+        "TWILIO_REGON": "another provider's",
+    }
+    done = here(settings, "check", "--offline", "--json")
+    assert done.returncode == 0, "it may be another program's"
+    findings = [one for one in json.loads(done.stdout) if "nothing reads" in one["text"]]
+    assert [(one["ok"], one["text"]) for one in findings] == [
+        (None, "nothing reads HUBSPOT_SIGNATURE_VERSION"
+         " (did you mean HUBSPOT_SIGNATURE_VERSIONS?)"),
+        (None, "nothing reads STATIC_CUONTRY (did you mean STATIC_COUNTRY?)"),
+        (None, "nothing reads STATIC_SITE"),
+    ]  # fmt: skip
+
+
+def test_account_that_is_called_like_its_provider_is_not_named_twice() -> None:
+    settings = {
+        "HUBSPOT_CLIENT_SECRET": SECRET,
+        "HUBSPOT_PORTAL_IDS": "62515",
+        "PROVIDER": "static",
+        "STATIC_NUMBERS": '[{"number": "+12025550143"}]',
+    }
+    text = check(settings, "--offline")["account static"]["text"]
+    assert text.startswith("1 number, 1 can take calls")
+
+
+def test_portal_without_accounts_is_pointed_out() -> None:
+    toml = DIRECTORY + "[portals.5]\naccounts = []\n"
+    finding = check(SETTINGS | {"DIRECTORY_TOML": toml}, "--offline")["portals.5"]
+    assert (finding["ok"], finding["text"]) == (None, "no accounts, so nobody sees a number")
+
+
+def test_letters_stay_letters_in_json() -> None:
+    done = here(SETTINGS | {"DIRECTORY_TOML": '[accounts."Zürich"]'}, "check", "--json")
+    assert "accounts.Zürich.provider: missing" in done.stdout
+
+
 def test_rule_that_matches_nothing_is_pointed_out_by_place() -> None:
     toml = DIRECTORY + (
         '[portals.62515.user.1002]\nnumbers = ["+12025550143", "+12025550144", "+12025550199"]\n'
@@ -218,6 +279,7 @@ def test_every_account_is_asked_once_and_named() -> None:
         (TwilioAPI(), "answered 401 with code 20003", "credentials"),
         (says(HTML), "the answer cannot be read", "base_url"),
         (says({}, 429), "429", "limit"),
+        (says({}, 429, Retry_After="77"), "answered 429, try again in 77 s", "limit"),
         (says(HTML, 503), "503", "status page"),
         (says({"incoming_phone_numbers": [], "next_page_uri": None}), "0 numbers", "buy a number"),
     ],

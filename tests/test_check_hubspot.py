@@ -133,6 +133,6 @@ def test_whatever_hubspot_answers_is_a_finding(api: HubSpotAPI, reply: Reply) ->
 def test_registration_is_left_out_where_settings_are_missing() -> None:
     with refusing() as url:
         found = check(SETTINGS | {"HUBSPOT_API_BASE_URL": url})
-    text = "left out: HUBSPOT_APP_ID and HUBSPOT_ACCESS_TOKEN not set"
+    text = "left out: HUBSPOT_APP_ID and HUBSPOT_DEVELOPER_API_KEY not set"
     assert found["registration"]["text"] == text
     assert found["registration"]["ok"] is None

@@ -4,7 +4,8 @@ import json
 import os
 from pathlib import Path
 
-from tests.carrier import TOKEN, refusing, twilio_settings
+from providers.fake import Carrier
+from tests.carrier import TOKEN, refusing, says, twilio_settings
 from tests.commands import flask, here
 from tests.server import ROOT
 
@@ -55,6 +56,7 @@ def test_numbers_as_json_hold_hubspots_fields_and_the_reasons() -> None:
     ] == [("+12025550100", "7", "Back office")]
     assert [one["number"] for one in data["leftOut"]] == ["+12025550143"]
     assert data["accounts"][0]["outcome"] == "ok"
+    assert (data["portalId"], data["userId"]) == (62515, 1002)
 
 
 def test_an_empty_list_says_why() -> None:
@@ -71,6 +73,16 @@ def test_a_carrier_that_cannot_be_reached_fails_the_command_and_is_named() -> No
     assert "account twilio (twilio): unreachable: the connection failed" in done.stderr
     assert "Traceback" not in done.stderr
     assert TOKEN not in done.stderr + done.stdout
+
+
+def test_a_carrier_that_asks_to_wait_is_quoted() -> None:
+    who = ("--portal-id", "62515", "--user-id", "1", "--explain")
+    with Carrier(says({}, 429, Retry_After="77")) as carrier:
+        settings = {"HUBSPOT_CLIENT_SECRET": SECRET, **twilio_settings(carrier.url)}
+        shown = here(settings, "numbers", *who)
+        data = json.loads(here(settings, "numbers", *who, "--json").stdout)
+    assert "rate_limited: answered 429, try again in 77 s, " in shown.stdout
+    assert data["accounts"][0]["retryAfter"] == 77
 
 
 def test_wrong_usage_exits_with_2() -> None:

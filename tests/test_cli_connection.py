@@ -160,6 +160,7 @@ def test_delete_without_consent_deletes_nothing(api: HubSpotAPI, answer: str) ->
     assert done.returncode == 1
     assert URL in done.stdout
     assert "Delete this registration?" in done.stdout
+    assert ("--yes" in done.stderr) == (answer == ""), "nobody is there to answer"
     assert api.connection is not None
 
 

@@ -1,5 +1,7 @@
 """What `flask channel-connection` says when settings, credentials or HubSpot are not as wanted."""
 
+import json
+
 import pytest
 
 from providers.fake import Reply
@@ -93,6 +95,15 @@ def test_html_in_place_of_an_error_is_told(api: HubSpotAPI) -> None:
     assert done.returncode == 1
     assert "HubSpot answered 500" in done.stderr
     assert "<html>" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["show"], ["update", "--ready"]])
+def test_failure_is_told_as_json_too(api: HubSpotAPI, arguments: list[str]) -> None:
+    api.then = [refusal(400, "Something")]
+    done = run(api, *arguments, "--json")
+    assert done.returncode == 1
+    assert "Something" in json.loads(done.stdout)["error"]
+    assert "Something" in done.stderr
 
 
 def test_key_that_hubspot_quotes_is_not_shown(api: HubSpotAPI) -> None:

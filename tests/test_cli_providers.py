@@ -159,6 +159,20 @@ def test_answers_may_come_through_a_pipe(carrier: Carrier) -> None:
     assert len(json.loads(done.stdout)["numbers"]) == 3
 
 
+def test_question_that_nobody_answers_ends_its_line() -> None:
+    done = flask({}, "providers", "try", "static")
+    assert done.returncode == 2
+    lines = done.stderr.splitlines()
+    assert "STATIC_NUMBERS (" in lines[0]
+    assert "Usage:" not in lines[0]
+
+
+def test_one_number_is_a_number() -> None:
+    settings = {"STATIC_NUMBERS": '[{"number": "+12025550143"}]'}
+    done = here(settings, "providers", "try", "static")
+    assert done.stdout.endswith("\n1 number, 1 of them usable\n")
+
+
 def test_questions_are_not_among_the_data() -> None:
     with Carrier(lambda _: Reply({"incoming_phone_numbers": []})) as carrier:
         settings = {"TWILIO_BASE_URL": carrier.url, "TWILIO_AUTH_TOKEN": "a-token-of-tests"}
@@ -239,6 +253,11 @@ def test_options_that_need_each_other_are_asked_for() -> None:
 
 def names(shown: str) -> list[Any]:
     return [line for line in shown.splitlines() if re.fullmatch(r"[a-z_]+", line)]
+
+
+def test_every_option_has_its_meaning() -> None:
+    listed = json.loads(here({}, "providers", "--json").stdout)
+    assert not [o["variable"] for one in listed for o in one["options"] if not o["help"]]
 
 
 def test_the_bare_command_lists_the_providers() -> None:

@@ -47,7 +47,7 @@ def test_send_with_the_wrong_secret_fails_and_shows_the_answer(server: Server) -
     assert done.returncode == 1
     assert "401" in done.stdout
     assert "INVALID_AUTHENTICATION" in done.stdout
-    assert "flask webhook explain --from-log" in done.stdout
+    assert "flask webhook explain --from-log FILE" in done.stdout
     assert wrong not in done.stdout + done.stderr
 
 
@@ -67,7 +67,20 @@ def test_send_to_nobody_says_so() -> None:
     done = flask(SETTINGS, "webhook", "send", *WHO, "--url", url)
     assert done.returncode == 1
     assert f"no answer from {url}" in done.stderr
+    assert "it was refused; is `make run` running?" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_send_to_an_unknown_host_says_that_it_is_unknown() -> None:
+    done = send("https://nobody.invalid")
+    assert done.returncode == 1
+    assert "the host name was not found; does the service run there?" in done.stderr
+
+
+def test_send_to_nobody_is_told_as_json_too() -> None:
+    done = send(f"http://127.0.0.1:{free_port()}", "--json")
+    assert done.returncode == 1
+    assert "no answer from http://127.0.0.1:" in json.loads(done.stdout)["error"]
 
 
 @pytest.mark.parametrize("url", ["numbers.example.com", "ftp://x.example", "http://", "https://["])

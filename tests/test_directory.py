@@ -253,8 +253,16 @@ def test_a_file_put_right_is_taken_up_again(file: Path, caplog: pytest.LogCaptur
 
 
 def test_a_broken_file_is_a_fault_at_the_start(file: Path, tmp_path: Path) -> None:
-    with pytest.raises(Faults, match=r"none\.toml: cannot be read \(FileNotFoundError\)"):
+    with pytest.raises(Faults, match=r"none\.toml: cannot be read \(No such file or directory\)"):
         Source(ENVIRON, str(tmp_path / "none.toml"))
+    with pytest.raises(Faults, match=r"cannot be read \(Is a directory\)"):
+        Source(ENVIRON, str(tmp_path))
+    file.write_bytes(b"\xff")
+    with pytest.raises(Faults, match=r"directory\.toml: cannot be read \(it is not UTF-8\)"):
+        Source(ENVIRON, str(file))
+    write(file, "[")
+    with pytest.raises(Faults, match=r"directory\.toml is not TOML: "):
+        Source(ENVIRON, str(file))
     write(file, "")
     with pytest.raises(Faults, match="portals: there are none"):
         Source(ENVIRON, str(file))
@@ -334,7 +342,7 @@ def test_one_account_has_its_providers_name_and_options() -> None:
         ({}, "twillio", "PROVIDER: no provider 'twillio' (did you mean 'twilio'?)"),
         ({"TWILIO_ACCOUNT_SID": "AC1"}, "twilio", "TWILIO_AUTH_TOKEN: give it, or api_key"),
         ({"TWILIO_AUTH_TOKEN": TOKEN}, "twilio", "TWILIO_ACCOUNT_SID: missing"),
-        ({"STATIC_NUMBERS": '[{"number": "x"}]'}, "static", "STATIC_NUMBERS[0].NUMBER: not a"),
+        ({"STATIC_NUMBERS": '[{"number": "x"}]'}, "static", "STATIC_NUMBERS[0].number: not a"),
     ],
 )
 def test_a_fault_of_the_one_account_names_its_variable(

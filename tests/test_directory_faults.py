@@ -59,12 +59,12 @@ NONE = "portals: there are none, so nobody would see a number"
         ),
         (
             DESKS + "[portals.1]\naccounts = []\nusers = 'some'",
-            ["portals.1.users: invalid enum value 'some'"],
+            ["portals.1.users: expected one of all, none"],
         ),
         (DESKS + "[portals.1]\naccounts = []\nuser = 7", ["portals.1.user: expected a table"]),
         (
             DESKS + "[portals.1]\naccounts = []\nuser.1001 = 'all'",
-            ["portals.1.user[...]: expected a table, got text"],
+            ["portals.1.user.1001: not a table"],
         ),
         (
             DESKS + "[portals.1]\naccounts = []\nusres = 'all'",
@@ -136,6 +136,47 @@ def test_all_faults_come_at_once() -> None:
         "portals.first",
         "portals.first.accounts[0]",
     }
+
+
+def test_no_fault_hides_another() -> None:
+    text = f"""{TWILIO.replace("auth_token", "auth_tokn").replace("ACME_TOKEN", "ACME_TOKN")}
+        contry = "US"
+        [accounts.desk]\nprovider = "static"
+        numbers = [{{ number = "+12025550143" }}, {{ number = "env:NONE", name = 7 }}]
+        [portals.62515]\naccounts = ["acme-us", "nobody"]\nusers = 7
+        [portals.62515.user.1001]\nnames = 7\naccounts = ["desk"]\nnumbers = ["env:NONE", 8, 9]
+        [portals.62515.user]\n1002 = "all"\n1003.owner = 7"""
+    assert {fault.partition(": ")[0] for fault in faults(text)} == {
+        "accounts.acme-us.auth_tokn",
+        "accounts.acme-us.contry",
+        "accounts.desk.numbers[1].name",
+        "accounts.desk.numbers[1].number",
+        "portals.62515.accounts[1]",
+        "portals.62515.users",
+        "portals.62515.user.1001.accounts[0]",
+        "portals.62515.user.1001.names",
+        "portals.62515.user.1001.numbers[0]",
+        "portals.62515.user.1001.numbers[1]",
+        "portals.62515.user.1001.numbers[2]",
+        "portals.62515.user.1002",
+        "portals.62515.user.1003.owner",
+    }
+    assert len(faults(text)) == 14, "auth_tokn has two"
+
+
+def test_a_faulty_account_does_not_make_its_national_numbers_faulty() -> None:
+    text = f"""{TWILIO.replace("auth_token", "auth_tokn")}
+        [portals.1]\naccounts = ["acme-us"]\n[portals.1.user.7]\nnumbers = ["202-555-0143"]"""
+    assert [fault.partition(":")[0] for fault in faults(text)] == ["accounts.acme-us.auth_tokn"]
+
+
+def test_numbers_that_need_a_country_say_so() -> None:
+    text = DESKS.replace('country = "US"\n', "", 1) + "[portals.1]\naccounts = []"
+    text = text.replace("+1 202 555 0144", "(202) 555-0144").replace("+1 202 555 0145", "x")
+    hint = "not a phone number (one in national form needs the option country)"
+    assert faults(text) == [
+        f"accounts.front-desk.numbers[{index}].number: {hint}" for index in (1, 2)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ from providers.errors import ProviderError
 from providers.options import Faults, default_of
 from providers.static import Static
 from providers.twilio import Twilio
-from settings import Settings, read_settings
+from settings import Settings, read_settings, serving_faults
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -123,6 +123,15 @@ def test_env_example_is_a_configuration_that_can_be_started_with() -> None:
     values = dotenv_values(ROOT / ".env.example")
     settings = read_settings({name: value for name, value in values.items() if value})
     assert settings.provider == "twilio"
+
+
+def test_env_example_as_it_comes_says_what_to_fill_in() -> None:
+    """It starts nothing with made-up credentials."""
+    values = dotenv_values(ROOT / ".env.example")
+    faults = serving_faults({name: value for name, value in values.items() if value})
+    assert [fault.partition(":")[0] for fault in faults] == [
+        "HUBSPOT_CLIENT_SECRET", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "HUBSPOT_PORTAL_IDS",
+    ]  # fmt: skip
 
 
 def test_env_examples_comments_give_the_defaults() -> None:

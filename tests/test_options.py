@@ -130,7 +130,7 @@ def test_all_faults_come_at_once_with_place_and_help() -> None:
     )
     assert [fault.partition(":")[0] for fault in faults] == [
         "LARK_COUNT",
-        "LARK_DESKS[1]",
+        "LARK_DESKS[1].number",
         "LARK_KEY",
         "LARK_KIND",
         "LARK_SECONDS",
@@ -150,6 +150,7 @@ def test_all_faults_come_at_once_with_place_and_help() -> None:
         "http://",
         "https:///v2",
         "http://a b",
+        "https://larkline.example\n",
     ],
 )
 def test_a_base_url_needs_scheme_and_host(url: str) -> None:
@@ -186,12 +187,91 @@ def test_options_that_do_not_go_together_are_a_fault() -> None:
     assert read(LARK_KEY=SECRET, LARK_KIND="b") == (None, ["LARK_COUNT: needed for kind b"])
 
 
+def test_every_item_of_a_list_has_its_faults() -> None:
+    _, faults = read(LARK_KEY=SECRET, LARK_DESKS='[{"nmber": 1}, 7, {"number": 2, "ext": 3}]')
+    assert [fault.partition(": ")[0] for fault in faults] == [
+        "LARK_DESKS[0].nmber",
+        "LARK_DESKS[1]",
+        "LARK_DESKS[2].ext",
+        "LARK_DESKS[2].number",
+    ]
+    assert "(did you mean 'number'?)" in faults[0]
+
+
+def test_options_that_do_not_go_together_are_told_beside_other_faults() -> None:
+    assert read(LARK_KIND="b", LARK_ON="perhaps")[1] == [
+        "LARK_COUNT: needed for kind b",
+        "LARK_KEY: missing (from the console)",
+        "LARK_ON: expected true or false, got text",
+    ]
+
+
+def test_nothing_is_made_of_a_faulty_option() -> None:
+    """Neither that it is missing where it is misspelt, nor what its absence would mean."""
+    _, faults = read(LARK_KEY=SECRET, LARK_KIND="b", LARK_COUNT="seven")
+    assert faults == ["LARK_COUNT: expected a whole number, got text"]
+    listed: list[str] = []
+    assert build(Options, {"kee": SECRET, "kind": "b", "cuont": 7}, place, listed) is None
+    assert [fault.partition(": ")[0] for fault in listed] == [
+        "accounts.acme.cuont",
+        "accounts.acme.kee",
+    ]
+
+
+class Pair(msgspec.Struct, frozen=True, kw_only=True):
+    left: str = ""
+    right: str = ""
+
+    def __post_init__(self) -> None:
+        if self.left not in ("", "l"):
+            raise Faults(["left: not l", "left: not even close"])
+        if self.right not in ("", "r"):
+            raise ValueError("right: not r")
+
+
+def test_all_that_a_struct_itself_objects_to_is_told() -> None:
+    faults: list[str] = []
+    assert build(Pair, {"left": "x", "right": "y"}, place, faults) is None
+    assert faults == [
+        "accounts.acme.left: not even close",
+        "accounts.acme.left: not l",
+        "accounts.acme.right: not r",
+    ]
+
+
+def test_a_choice_may_be_written_in_any_case() -> None:
+    made, _ = read(LARK_KEY=SECRET, LARK_KIND="A")
+    assert made is not None
+    assert made.kind == "a"
+
+
+def test_a_wrong_choice_is_told_which_there_are() -> None:
+    assert read(LARK_KEY=SECRET, LARK_KIND="c")[1] == ["LARK_KIND: expected one of a, b"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("not json", "not JSON: Expecting value: line 1 column 1 "),
+        ('[{"number": "+12025550143"}', "not JSON: Expecting ',' delimiter: line 1 column 28 "),
+        ("[" * 100_000, "not JSON: "),
+        ("[" + "5" * 5_000, "not JSON: "),
+        ('{"number": "+12025550143"}', "expected a list, got a table"),
+    ],
+)
+def test_a_list_of_tables_has_to_be_json(text: str, said: str) -> None:
+    [fault] = read(LARK_KEY=SECRET, LARK_DESKS=text)[1]
+    assert fault.startswith(f"LARK_DESKS: {said}")
+    assert "555" not in fault
+
+
 def test_no_fault_shows_a_value() -> None:
     faults: list[str] = []
     values = {"keys": [SECRET, 7], "count": SECRET, "desks": [{"number": "+12025550143", "x": 1}]}
     assert build(Options, values, place, faults) is None
     assert [fault.partition(":")[0] for fault in faults] == [
         "accounts.acme.count",
+        "accounts.acme.desks[0].x",
         "accounts.acme.key",
         "accounts.acme.keys[1]",
     ]

@@ -20,6 +20,8 @@ from providers import JSON, Request, paging
         (paging.count_up("page", 3), {"page": 1, "size": 9}, {"page": 2, "size": 9}),
         (paging.count_up("page", 3), {"page": 2}, {"page": 3}),
         (paging.count_up("page", 3), {"page": 3}, None),
+        (paging.count_up("page", 3), {"size": 9}, {"page": 2, "size": 9}),
+        (paging.count_up("page", 1), {}, None),
         (paging.count_up("page", 0), {"page": 1}, None),
         (paging.count_up("page", 1, full=True), {"page": 1}, None),
         (paging.count_up("page", None, full=True), {"page": 1}, {"page": 2}),

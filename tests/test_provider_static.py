@@ -81,7 +81,7 @@ def test_any_form_that_people_write_is_read(
         ("", "accounts.desk.numbers: missing"),
         ("numbers = '+12025550143'", "accounts.desk.numbers: expected a list"),
         ("numbers = ['+12025550143']", "accounts.desk.numbers[0]: expected a table"),
-        ("numbers = [{ name = 'Desk' }]", "accounts.desk.numbers[0]: object missing required"),
+        ("numbers = [{ name = 'Desk' }]", "accounts.desk.numbers[0].number: missing"),
         ("numbers = [{ number = 12025550143 }]", "accounts.desk.numbers[0].number: expected text"),
         ("numbers = [{ number = 'desk' }]", "accounts.desk.numbers[0].number: not a phone number"),
         # seven digits are no whole number, though people dial them
@@ -95,7 +95,7 @@ def test_any_form_that_people_write_is_read(
         ),
         (
             "numbers = [{ number = '+12025550143', nmae = 'Desk' }]",
-            "accounts.desk.numbers[0]: object contains unknown field `nmae`",
+            "accounts.desk.numbers[0].nmae: no such option",
         ),
         ("numbers = []\ncountry = 'us'", "accounts.desk.country: not an ISO 3166-1 alpha-2 code"),
         ("numbers = []\ncountry = 'UK'", "accounts.desk.country: not an ISO 3166-1 alpha-2 code"),

@@ -136,6 +136,11 @@ def test_options_that_make_no_account_are_refused(options: dict[str, str]) -> No
     assert TOKEN not in str(caught.value)
 
 
+def test_a_line_feed_is_no_part_of_an_account_sid() -> None:
+    with pytest.raises(Faults, match="account_sid: expected an account SID"):
+        account({"MINE": "AC1\n"}, account_sid="env:MINE")
+
+
 def test_a_base_url_may_have_a_path(carrier: Carrier) -> None:
     twilio = TwilioAPI("/proxy/twilio")
     twilio.add_account(SID, TOKEN, twilio_numbers(2500))
