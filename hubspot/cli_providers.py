@@ -46,7 +46,7 @@ def show(as_json: bool) -> None:
         print_json(described)
         return
     for provider in described:
-        broken = f" (cannot be loaded: {provider['error']})" if provider["error"] else ""
+        broken = f" ({provider['error']})" if provider["error"] else ""
         click.echo(f"{provider['provider']}{broken}")
         rows = [
             [
@@ -69,8 +69,8 @@ def _environ() -> Mapping[str, str]:
 def _described(name: str, environ: Mapping[str, str]) -> dict[str, Any]:
     try:
         options = fields(providers.load(name).Options)
-    except Exception as error:  # a third party's package may fail in any way
-        return {"provider": name, "error": type(error).__name__, "options": []}
+    except ImportError as error:
+        return {"provider": name, "error": str(error), "options": []}
     described = [
         {
             "option": option.name,
@@ -132,12 +132,12 @@ def _account(name: str) -> Provider:
         kind = providers.load(name)
     except LookupError as error:
         raise click.UsageError(str(error.args[0])) from None
-    except Exception as error:  # a third party's package may fail in any way
-        raise click.ClickException(f"{name} cannot be loaded: {type(error).__name__}") from None
+    except ImportError as error:
+        raise click.ClickException(str(error)) from None
     options = _options(name, kind)
     try:
         return kind(options, name)
-    except Exception as error:  # as above
+    except Exception as error:  # a third party's package may fail in any way
         raise click.ClickException(
             f"{name} takes no such options: {type(error).__name__}"
         ) from None

@@ -87,7 +87,10 @@ def load(name: str) -> type[Provider]:
             and vars(kind).get("name") == name
         )
     elif name in (others := _third_parties()):
-        found = others[name].load()
+        try:
+            found = others[name].load()
+        except Exception as error:  # whatever a stranger's module does when it is imported
+            raise ImportError(f"{name} cannot be loaded: {type(error).__name__}") from error
     else:
         raise LookupError(f"no provider {name!r}{did_you_mean(name, names())}")
     if not (isinstance(found, type) and issubclass(found, Provider)):

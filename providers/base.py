@@ -15,7 +15,7 @@ from .errors import ProviderError, Unreachable, Unreadable
 from .numbers import is_country
 
 
-class PhoneNumber(msgspec.Struct, frozen=True, kw_only=False, forbid_unknown_fields=True):
+class PhoneNumber(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A number of an account, as the carrier tells it.
 
     `number` is in any form that phonenumbers can read; national forms need the account's `country`.
@@ -82,6 +82,10 @@ class Provider:
 
     name: ClassVar[str]
     """Module, settings prefix, test file and docs page share it: `twilio`."""
+
+    narrows: ClassVar[frozenset[str]] = frozenset({"numbers", "names", "owner"})
+    """The parts of a query by which `list_numbers` may ask for less. Whoever differs in others
+    alone shares a call and a last good answer."""
 
     fixed: ClassVar[bool] = False
     """Whether the numbers stand in the options: they never change, and nobody needs to be asked."""

@@ -141,7 +141,8 @@ class OAuthContract(ProviderContract):
         assert self.at_once(self.account()) == [kind] * 8
         assert self.tokens_asked() == 1
 
-    def test_no_thread_waits_for_another_s_token_beyond_its_deadline(self) -> None:
+    @pytest.mark.parametrize("kept", ["no token", "a revoked token"])
+    def test_no_thread_waits_for_another_s_token_beyond_its_deadline(self, kept: str) -> None:
         asked, told = threading.Event(), threading.Event()
 
         def slowly_issue(request: Asked) -> None:
@@ -149,8 +150,11 @@ class OAuthContract(ProviderContract):
                 asked.set()
                 told.wait(LONG_S)
 
-        self.spoil = slowly_issue
         account = self.account()
+        if kept == "a revoked token":
+            account.ask(Query())
+            self.valid.clear()
+        self.spoil = slowly_issue
         with ThreadPoolExecutor(1) as threads:
             patient = threads.submit(account.ask, Query())
             assert asked.wait(10)

@@ -62,6 +62,15 @@ class Directory:
     def __init__(self, accounts: Mapping[str, Provider], portals: Mapping[int, Portal]) -> None:
         self.accounts = accounts
         self.portals = portals
+        self.known: dict[tuple[int | None, int | None], Any] = {}
+        """What a lookup keeps by asker for as long as this directory is in force."""
+
+    def asker(self, portal_id: int, user_id: int) -> tuple[int | None, int | None]:
+        """Portal and user as far as the directory knows them: who is alike here sees the same."""
+        portal = self.portals.get(portal_id)
+        if portal is None:
+            return None, None
+        return portal_id, user_id if user_id in portal.rules else None
 
     def grants(self, portal_id: int, user_id: int) -> tuple[list[Grant], str]:
         """What the user may see, in the portal's order, and why in words."""
@@ -106,7 +115,8 @@ class Source:
         """The directory in force, after a look at whether the file has changed."""
         if self._path and self._read_stamp() != self._stamp and self._lock.acquire(blocking=False):
             try:
-                self._reload()
+                if self._read_stamp() != self._stamp:  # another thread may have been quicker
+                    self._reload()
             finally:
                 self._lock.release()
         return self._directory
@@ -163,7 +173,7 @@ def read_account(environ: Mapping[str, str], provider: str, faults: list[str]) -
     """The one account, named like its provider, out of the `<PROVIDER>_<OPTION>` variables."""
     kind = _load(provider, "PROVIDER", faults)
     options = from_environ(kind.Options, environ, faults, prefix(provider)) if kind else None
-    return kind(options, provider) if kind and options else None
+    return _make(kind, options, provider, "PROVIDER", faults) if kind and options else None
 
 
 def parse(
@@ -227,7 +237,19 @@ def _accounts(
             continue
         old = before.accounts.get(name) if before else None
         same = old is not None and type(old) is kind and old.options == options
-        yield name, old if old and same else kind(options, name)
+        made = old if old and same else _make(kind, options, name, place, faults)
+        if made:
+            yield name, made
+
+
+def _make(
+    kind: type[Provider], options: Provider.Options, name: str, place: str, faults: list[str]
+) -> Provider | None:
+    try:
+        return kind(options, name)
+    except Exception as error:  # a third party's, of whatever kind; its text may hold anything
+        faults.append(f"{place}: {kind.name} takes no such options: {type(error).__name__}")
+        return None
 
 
 def _portals(

@@ -12,6 +12,9 @@ numbers stay out of them, since they end in logs and on terminals.
 
 from typing import ClassVar
 
+LONGEST_WAIT_S = 3600.0
+"""A carrier may ask for more, which would be an odd date, or a mistake."""
+
 
 class ProviderError(Exception):
     """An account did not give its numbers. `account` and `provider` name it once it is known."""
@@ -37,7 +40,7 @@ class RateLimited(ProviderError):
 
     def __init__(self, message: str, retry_after_s: float | None = None) -> None:
         super().__init__(message)
-        self.retry_after_s = retry_after_s
+        self.retry_after_s = retry_after_s and min(max(0.0, retry_after_s), LONGEST_WAIT_S)
 
 
 class Refused(ProviderError):

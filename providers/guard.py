@@ -174,15 +174,18 @@ class Guard:
         return answer
 
     def _judge(self, call: Call, answer: list[PhoneNumber] | ProviderError) -> None:
+        is_open = call.ended < self._open_until and call is not self._trial
         if not isinstance(answer, ProviderError):
+            if is_open:  # begun before the pause, so it proves nothing about now
+                return
             self._failures, self._open_until, self._pause_s = 0, 0.0, FIRST_PAUSE_S
             self._usual_s = max(call.ended - call.started, 0.8 * self._usual_s)
             return
         self._failures += 1
         self._last_failure = next(k for k in _KINDS if isinstance(answer, k)), str(answer)
-        is_open = call.ended < self._open_until and call is not self._trial
         if isinstance(answer, RateLimited) and answer.retry_after_s:
-            self._open_until = call.ended + answer.retry_after_s
+            pause_until = call.ended + answer.retry_after_s
+            self._open_until = max(pause_until, self._open_until if is_open else 0)
         elif not is_open and (call is self._trial or self._failures >= FAILURES):
             self._open_until = call.ended + self._pause_s
             self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)

@@ -18,14 +18,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import cache, lru_cache
+from functools import lru_cache
 from http.client import HTTPResponse
 from http.cookiejar import DefaultCookiePolicy
+from threading import Condition
 from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import msgspec
 import requests
+from cachetools import cached
 from msgspec import Meta
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
@@ -197,7 +199,7 @@ class Listing:
                     timeout=Timeout(total=left),  # type: ignore[arg-type] # requests takes it
                     allow_redirects=False,
                     stream=True,
-                    proxies=_proxies(*self._origin[:2]),
+                    proxies=_proxies(*self._origin),
                 )
             except requests.ConnectionError as error:
                 if last or isinstance(error, requests.Timeout | requests.exceptions.SSLError):
@@ -223,6 +225,10 @@ class HTTPProvider(Provider):
 
     UserReply: ClassVar[Any] = Any
     """The same for the answer to `first_users`."""
+
+    narrows = frozenset()
+    """The parts of a query that `first_page` asks for less by, such as `numbers`: it sees no
+    others."""
 
     no_content: ClassVar[bytes] = b""
     """The body that a 204 stands for, at carriers that answer so when there are no numbers."""
@@ -328,7 +334,7 @@ def decode_json(body: bytes | str, kind: Any = Any, *, strict: bool = True) -> A
         raise Unreadable(f"the answer cannot be read: {text}") from error
 
 
-@cache
+@cached({}, condition=Condition())  # functools.cache would let each of many first threads make one
 def session() -> requests.Session:
     """The worker's session: pooled, without cookies (accounts share it), redirects or retries."""
     made = requests.Session()
@@ -341,8 +347,8 @@ def session() -> requests.Session:
 
 
 @lru_cache(maxsize=1024)
-def _proxies(scheme: str, host: str) -> dict[str, str]:
-    return dict(get_environ_proxies(f"{scheme}://{host}"))
+def _proxies(scheme: str, host: str, port: int | None) -> dict[str, str]:
+    return dict(get_environ_proxies(f"{scheme}://{host}" + (f":{port}" if port else "")))
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:
@@ -396,7 +402,7 @@ def _code(body: bytes) -> str:
 def _retry_after_s(headers: Mapping[str, str], names: tuple[str, ...]) -> float | None:
     """Seconds to wait, at most an hour, by the first of the headers that can be read."""
     read = (_seconds(headers[name].strip()) for name in names if name in headers)
-    return next((min(3600.0, max(0.0, seconds)) for seconds in read if seconds is not None), None)
+    return next((seconds for seconds in read if seconds is not None), None)
 
 
 def _seconds(text: str) -> float | None:
@@ -493,7 +499,7 @@ class _SecurePool(HTTPSConnectionPool):
 _POOLS = {"http": _Pool, "https": _SecurePool}
 
 
-@cache
+@cached({}, condition=Condition())
 def _tls() -> ssl.SSLContext:
     """Whom we trust, read once: requests would read it for each connection, which takes 16 ms."""
     trusted = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE")

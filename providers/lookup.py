@@ -6,14 +6,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import islice
 from typing import Any, Literal, Protocol, TypeVar
 from weakref import WeakKeyDictionary
-
-from cachetools import FIFOCache
 
 from .base import Deadline, PhoneNumber, Provider, Query
 from .directory import Directory, Grant, Rule
@@ -25,8 +21,9 @@ from .numbers import to_e164
 Source = Literal["live", "partial", "last-known-good"]
 Made = TypeVar("Made")
 
-MOST_KNOWN = 50_000
-"""So many numbers of results that cannot change, since all their accounts are fixed, are kept."""
+KNOWN = (1_000, 50)
+"""So many results that cannot change, since all their accounts are fixed, are kept for a directory,
+with so many numbers each at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +70,7 @@ class Result:
     why: str
     outcomes: list[Outcome] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
-    _made: list[Any] = field(default_factory=list)
+    _made: list[Any] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def once(self, make: Callable[["Result"], Made]) -> Made:
         """What `make`, always the same, makes of this result: for fixed numbers, that is made once
@@ -125,17 +122,16 @@ class Lookup:
         self._threads = ThreadPoolExecutor(4 * threads, thread_name_prefix="account")
         self._guards: WeakKeyDictionary[Provider, Guard] = WeakKeyDictionary()
         self._lock = threading.Lock()
-        self._known: FIFOCache[tuple[Directory, int, int], Result] = FIFOCache(
-            MOST_KNOWN, lambda result: 1 + len(result.numbers) + len(result.left_out)
-        )
 
     def look_up(self, portal_id: int, user_id: int, *, narrow: bool = True) -> Result:
         """The numbers that the user may see now, within the deadline whatever the carriers do.
 
+        No carrier's failure is raised: `Result.failure` has it.
         `narrow` lets adapters ask for less than everything; without it, `left_out` is complete.
         """
         directory = self._directories.current()
-        known = self._known.get((directory, portal_id, user_id))
+        asker = directory.asker(portal_id, user_id)
+        known: Result | None = directory.known.get(asker)
         if known and narrow:
             return known
         grants, why = directory.grants(portal_id, user_id)
@@ -152,12 +148,9 @@ class Lookup:
         elif any(outcome.error for outcome in outcomes):
             source = "last-known-good"
         result = Result(list(numbers.values()), source, why, outcomes, left_out)
-        if narrow and source == "live" and all(grant.account.fixed for grant in grants):
-            with self._lock:
-                if any(known is not directory for known, _, _ in islice(self._known, 1)):
-                    self._known.clear()
-                with suppress(ValueError):  # larger than all room
-                    self._known[directory, portal_id, user_id] = result
+        few = len(numbers) + len(left_out) <= KNOWN[1] and len(directory.known) < KNOWN[0]
+        if narrow and few and source == "live" and all(grant.account.fixed for grant in grants):
+            directory.known[asker] = result
         return result
 
     def _ask(self, grants: list[Grant], deadline: Deadline, narrow: bool) -> list[_Answer]:
@@ -166,7 +159,7 @@ class Lookup:
         asked: list[tuple[Provider, Query, Call | _Answer]] = []
         for grant in grants:
             account = grant.account
-            query = _query(grant.rule, deadline)
+            query = _query(grant.rule, account, deadline)
             if not narrow:
                 query = query.widened(account)
             asked.append((account, query, self._begin(account, query)))
@@ -233,8 +226,16 @@ def _ms(started: float, ended: float = 0.0) -> float:
     return max(0.0, round(((ended or time.monotonic()) - started) * 1000, 1))
 
 
-def _query(rule: Rule, deadline: Deadline) -> Query:
-    return Query(rule.numbers or (), rule.names or (), rule.owner, deadline)
+def _query(rule: Rule, account: Provider, deadline: Deadline) -> Query:
+    """What the rule wants, as far as it makes a difference to the account's listing."""
+    uses = account.narrows
+    by_owner = "owner" in uses or (account.finds_users and "@" in (rule.owner or ""))
+    return Query(
+        (rule.numbers or ()) if "numbers" in uses else (),
+        (rule.names or ()) if "names" in uses else (),
+        rule.owner if by_owner else None,
+        deadline,
+    )
 
 
 def _sift(

@@ -69,28 +69,20 @@ class OAuthProvider(HTTPProvider):
         try:
             return self._fetch(listing, request, token)
         except Refused as error:
-            if error.status != 401:
-                raise
-            self._forget(token)
-            if not kept:
+            if error.status != 401 or not kept:
                 raise
         # the kept token was revoked, or the carrier forgot it
-        token, _ = self._current(grant, listing)
-        try:
-            return self._fetch(listing, request, token)
-        except Refused as error:
-            if error.status == 401:
-                self._forget(token)
-            raise
+        token, _ = self._current(grant, listing, refused=token)
+        return self._fetch(listing, request, token)
 
     def _fetch(self, listing: Listing, request: Request, token: str) -> Answer:
         return listing.get(request.path, request.params, {**self.headers(), **bearer(token)})
 
-    def _current(self, grant: Grant, listing: Listing) -> tuple[str, bool]:
-        """The account's token, and whether it was kept from before."""
+    def _current(self, grant: Grant, listing: Listing, refused: str = "") -> tuple[str, bool]:
+        """The account's token, another than the one refused, and whether it was kept."""
         came = time.monotonic()
         with self._locked(listing.query.deadline):
-            if self._token and time.monotonic() < self._until:
+            if self._token not in ("", refused) and time.monotonic() < self._until:
                 return self._token, True
             if self._failure and self._failure[0] >= came:  # while this thread was waiting
                 raise _again(self._failure[1])
@@ -111,11 +103,6 @@ class OAuthProvider(HTTPProvider):
         life = UNSAID_S if given.expires_in is None else given.expires_in
         self._token = given.access_token
         self._until = asked + life - min(MARGIN_S, life / 10)
-
-    def _forget(self, token: str) -> None:
-        with self._lock:
-            if self._token == token:
-                self._token = ""
 
     @contextmanager
     def _locked(self, deadline: Deadline) -> Iterator[None]:

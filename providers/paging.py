@@ -41,32 +41,12 @@ def count_up(parameter: str, last: int | None, *, full: bool = False) -> Next:
 
     A first request without `parameter` asks for page 1.
 
-    Telnyx (`page[number]`), RingCentral (`page`), Vonage (`index`, see `pages`).
+    Telnyx (`page[number]`), RingCentral (`page`), Vonage (`index`).
     """
 
     def following(request: Request) -> Request | None:
         number = int(str(request.params.get(parameter, 1)))
         more = full if last is None else number < last
         return Request(request.path, {**request.params, parameter: number + 1}) if more else None
-
-    return following
-
-
-def pages(total: int, size: int) -> int:
-    """How many pages of `size` it takes for `total` numbers. Vonage."""
-    return -(-total // size)
-
-
-def offset(parameter: str, size: int, total: int) -> Next:
-    """The page that starts `size` numbers further, while that is below `total`.
-
-    None of ours: Plivo's offsets may turn out to be cursors, so its link is followed instead.
-    """
-
-    def following(request: Request) -> Request | None:
-        start = int(str(request.params.get(parameter, 0))) + size
-        return (
-            Request(request.path, {**request.params, parameter: start}) if start < total else None
-        )
 
     return following

@@ -22,6 +22,7 @@ PAGE_SIZE = 1000  # the most it gives; the client's own default asks for 50 at a
 class Twilio(Provider):
     name = "twilio"
     base_url = "https://api.twilio.com"
+    narrows = frozenset({"numbers"})
 
     class Options(Provider.Options, frozen=True, kw_only=True):
         account_sid: Annotated[

@@ -13,7 +13,7 @@ from .base import PhoneNumber, Query
 from .http import JSON, HTTPProvider, Page, Request, basic
 from .numbers import plus
 from .options import Secret
-from .paging import count_up, pages
+from .paging import count_up
 
 PAGE_SIZE = 100  # the most it gives
 
@@ -49,7 +49,7 @@ class Vonage(HTTPProvider):
         return Request("account/numbers", params)
 
     def read_page(self, reply: _Reply) -> Page:
-        last = pages(reply.count, PAGE_SIZE)
+        last = -(-reply.count // PAGE_SIZE)
         return Page(map(_read, reply.numbers or ()), count_up("index", last))
 
 

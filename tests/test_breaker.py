@@ -124,6 +124,19 @@ def test_a_rate_limit_is_kept_for_as_long_as_it_says(make_guard: Callable[..., G
     assert ask(guarded, account) == ONE
 
 
+def test_a_success_from_before_a_rate_limit_does_not_end_it(
+    make_guard: Callable[..., Guard], released: threading.Event
+) -> None:
+    account = Account(released, RateLimited("answered 429", 60), ONE)
+    guarded = make_guard()
+    before = guarded.call(account, Query(numbers=(EAST,)))
+    assert isinstance(ask(guarded, account), RateLimited)
+    released.set()
+    assert before.result() == ONE
+    assert isinstance(ask(guarded, account), RateLimited)
+    assert len(account.queries) == 2
+
+
 def test_a_rate_limit_that_says_nothing_counts_as_any_failure(
     make_guard: Callable[..., Guard],
 ) -> None:

@@ -1,5 +1,8 @@
 """What is wrong with a directory is named by its place, all at once, without a secret."""
 
+import sys
+from pathlib import Path
+
 import pytest
 
 from tests.test_directory import DESKS, PORTAL, TOKEN, TWILIO, faults
@@ -199,3 +202,31 @@ def test_broken_toml_is_a_fault_with_its_line(text: str, where: str) -> None:
 @pytest.mark.parametrize("text", ["a = " + "[" * 100_000, "a = " + "9" * 100_000])
 def test_toml_beyond_all_bounds_is_a_fault(text: str) -> None:
     assert faults(text)[0].startswith("the directory is not TOML: ")
+
+
+@pytest.mark.parametrize(
+    ("module", "fault"),
+    [
+        ("", "accounts.a.provider: larkline cannot be loaded: AttributeError"),
+        ("raise OSError('a-secret')", "accounts.a.provider: larkline cannot be loaded: OSError"),
+        ("Larkline = 7", "accounts.a.provider: the entry point 'larkline' in "),
+        (
+            "from providers import Provider\nclass Larkline(Provider):\n    name = 'larkline'\n"
+            "    def __init__(self, *_): raise RuntimeError('a-secret')\n",
+            "accounts.a: larkline takes no such options: RuntimeError",
+        ),
+    ],
+)  # fmt: skip
+def test_a_third_partys_adapter_that_fails_is_a_fault_like_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, fault: str
+) -> None:
+    (tmp_path / "lark_of_tests.py").write_text(module)
+    info = tmp_path / "larkline-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: larkline\nVersion: 1.0\n")
+    points = "[helpdesk_numbers.providers]\nlarkline = lark_of_tests:Larkline\n"
+    (info / "entry_points.txt").write_text(points)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "lark_of_tests", raising=False)
+    [found] = faults("[accounts.a]\nprovider = 'larkline'\n[portals.1]\naccounts = ['a']")
+    assert found.startswith(fault)

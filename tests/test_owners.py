@@ -1,4 +1,4 @@
-"""Rules by e-mail address at platforms whose numbers know their users by id alone."""
+"""Rules at carriers that list everything: who shares what, and who sees which."""
 
 import time
 from collections.abc import Callable
@@ -14,6 +14,7 @@ from providers.fake import Asked, Carrier, Reply
 from providers.lookup import Lookup
 from providers.options import Secret
 from providers.ringcentral import RingCentral
+from providers.telnyx import Telnyx
 from providers.zoom import Zoom
 from tests.accounts import Fixed
 
@@ -117,3 +118,24 @@ def test_users_who_ask_at_once_cost_two_listings_and_see_their_own(
         listings = [asked for asked in carrier.asked if "token" not in asked.path]
         # for the first: the user and the numbers; for all others: two pages of users, the numbers
         assert len(listings) == 5
+
+
+def test_at_carriers_that_list_everything_rules_share_the_last_good_answer() -> None:
+    numbers = [{"phone_number": e164(i), "status": "active"} for i in range(USERS)]
+    listed = {"data": numbers, "meta": {"total_pages": 1}}
+    replies = [Reply(listed)]
+    rules = {
+        1: Rule(numbers=(e164(1),)),
+        2: Rule(numbers=(e164(2),)),
+        3: Rule(names=("no such*",)),
+        4: Rule(owner="nobody"),
+        5: Rule(),
+    }
+    with Carrier(lambda _: replies.pop() if replies else Reply(status=500)) as carrier:
+        account = Telnyx(Telnyx.Options(api_key=KEY, base_url=carrier.url), "acme")
+        directory = Directory({"acme": account}, {7: Portal(("acme",), "none", rules)})
+        lookup = Lookup(Fixed(directory), 10, 60)
+        results = [lookup.look_up(7, user) for user in rules]
+    assert [result.source for result in results] == ["live", *["last-known-good"] * 4]
+    assert [len(result.numbers) for result in results] == [1, 1, 0, 0, USERS]
+    assert results[1].numbers[0].e164 == e164(2)

@@ -26,12 +26,6 @@ from providers import JSON, Request, paging
         (paging.count_up("page", 1, full=True), {"page": 1}, None),
         (paging.count_up("page", None, full=True), {"page": 1}, {"page": 2}),
         (paging.count_up("page", None), {"page": 1}, None),
-        (paging.count_up("index", paging.pages(200, 100)), {"index": 2}, None),
-        (paging.count_up("index", paging.pages(201, 100)), {"index": 2}, {"index": 3}),
-        (paging.offset("offset", 20, 40), {"limit": 20}, {"limit": 20, "offset": 20}),
-        (paging.offset("offset", 20, 41), {"offset": 20}, {"offset": 40}),
-        (paging.offset("offset", 20, 40), {"offset": 20}, None),
-        (paging.offset("offset", 20, 0), {}, None),
     ],
 )
 def test_a_paging_rule_gives_the_next_request(rule: Any, params: JSON, following: Any) -> None:

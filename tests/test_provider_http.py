@@ -334,3 +334,16 @@ def test_the_proxy_of_the_environment_is_used_and_bound_to_the_deadline(
     started = time.monotonic()
     assert isinstance(failure("http://larkline.invalid", seconds=0.5), Unreachable)
     assert time.monotonic() - started < 1.5
+
+
+@pytest.mark.parametrize("make", [http.session, http._tls])
+def test_threads_that_come_first_together_make_one(make: Callable[[], object]) -> None:
+    make.cache_clear()  # type: ignore[attr-defined] # it is there for tests
+    together = threading.Barrier(16)
+
+    def first(_: int) -> int:
+        together.wait(10)
+        return id(make())
+
+    with ThreadPoolExecutor(16) as threads:
+        assert len(set(threads.map(first, range(16)))) == 1
