@@ -11,7 +11,7 @@ from flask import Flask, Response, jsonify, request
 from flask.cli import FlaskGroup
 from werkzeug.exceptions import HTTPException
 
-from hubspot import cli, logs
+from hubspot import logs
 from hubspot.errors import AppMismatch, InvalidRequest, InvalidSignature
 from hubspot.service import Service
 from hubspot.webhook import MAX_BODY_BYTES, PATH, Gate, blueprint
@@ -52,8 +52,10 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     app = Flask(__name__, static_folder=None)
     service = Service(environ)
     app.extensions["helpdesk_numbers"] = service
-    cli.register(app)
     if _command_is_looked_up():  # it reads what it needs itself: `flask check` must start anyway
+        from hubspot import cli  # which serving can start without
+
+        cli.register(app)
         return app
 
     app.json.sort_keys = False  # type: ignore[attr-defined] # Flask's default provider has it
@@ -91,13 +93,12 @@ def _add_health_checks(app: Flask, service: Service) -> None:
     def readyz() -> Response:
         service.directory.current()
         if faults := service.directory.refused:
-            answer = jsonify(
-                status="error",
-                message=f"The directory file has {faults} fault(s), so the one before it is in"
-                " force. The log line directory_refused names them.",
+            return _error(
+                503,
+                "DIRECTORY_REFUSED",
+                f"The directory file has {faults} fault(s), so the one before it is in force."
+                " The log line directory_refused names them.",
             )
-            answer.status_code = 503
-            return answer
         return jsonify(status="ok")
 
 

@@ -15,10 +15,12 @@ import asyncio
 import json
 import ssl
 import sys
+from email.message import Message
 from functools import lru_cache
 from typing import cast
 
 from providers.fake import Asked, Reply
+from providers.http import basic
 from tests.carrier import TwilioAPI, twilio_numbers
 
 numbers = twilio_numbers(int(sys.argv[2]))
@@ -36,15 +38,10 @@ def page(target: str) -> bytes:
     sid = target.split("/")[3]
     api = TwilioAPI()
     api.add_account(sid, "", numbers)
-    api._logins["", ""] = {sid}
-    return api(_Anybody(target)).encoded()
-
-
-class _Anybody(Asked):
-    basic = ("", "")
-
-    def __init__(self, target: str) -> None:
-        object.__setattr__(self, "target", target)
+    headers = Message()
+    for name, value in basic(sid, "").items():
+        headers[name] = value
+    return api(Asked(target, headers)).encoded()
 
 
 class Connection(asyncio.Protocol):

@@ -40,7 +40,7 @@ class Running:
     def pss_mb(self) -> float:
         """The memory of master and workers in MB, what they share counted once."""
         pids = [self.process.pid, *_children(self.process.pid)]
-        return sum(_smaps(pid, "Pss") for pid in pids) / 1024
+        return sum(_pss_kib(pid) for pid in pids) / 1024
 
     def cpu_s(self) -> float:
         """Processor time of the workers so far."""
@@ -255,10 +255,9 @@ def _children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def _smaps(pid: int, name: str) -> int:
-    """A figure of the process's memory, in KiB."""
+def _pss_kib(pid: int) -> int:
     text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    return next(int(line.split()[1]) for line in text.splitlines() if line.startswith(f"{name}:"))
+    return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
 
 
 def _cpu_s(pid: int) -> float:

@@ -8,14 +8,13 @@ from .base import Deadline, PhoneNumber, Provider, Query
 from .errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
 from .http import JSON, HTTPProvider, Page, Request, basic, bearer
 from .numbers import plus
-from .oauth import Grant, OAuthProvider
+from .oauth import OAuthProvider, TokenRequest
 from .options import Faults, Secret, did_you_mean
 
 __all__ = [
     "JSON",
     "Deadline",
     "Faults",
-    "Grant",
     "HTTPProvider",
     "OAuthProvider",
     "Page",
@@ -27,6 +26,7 @@ __all__ = [
     "Refused",
     "Request",
     "Secret",
+    "TokenRequest",
     "Unreachable",
     "Unreadable",
     "basic",
@@ -79,13 +79,11 @@ def load(name: str) -> type[Provider]:
     """
     if name in BUILT_IN:
         module = importlib.import_module(f"{__name__}.{name}")
-        found: object = next(
-            kind
-            for kind in vars(module).values()
-            if isinstance(kind, type)
-            and issubclass(kind, Provider)
-            and vars(kind).get("name") == name
-        )
+        kinds = [kind for kind in vars(module).values() if isinstance(kind, type)]
+        named = [
+            one for one in kinds if issubclass(one, Provider) and vars(one).get("name") == name
+        ]
+        found: object = named[0] if named else None
     elif name in (others := _third_parties()):
         try:
             found = others[name].load()
@@ -94,7 +92,7 @@ def load(name: str) -> type[Provider]:
     else:
         raise LookupError(f"no provider {name!r}{did_you_mean(name, names())}")
     if not (isinstance(found, type) and issubclass(found, Provider)):
-        raise ImportError(f"the entry point {name!r} in {GROUP} is no Provider")
+        raise ImportError(f"{name} is no Provider")
     return found
 
 

@@ -17,7 +17,7 @@ from .base import PhoneNumber, Query
 from .errors import Unreadable
 from .http import Page, Request, basic
 from .numbers import plus
-from .oauth import Grant, OAuthProvider
+from .oauth import OAuthProvider, TokenRequest
 from .options import Secret
 from .paging import token
 
@@ -50,11 +50,11 @@ class Bandwidth(OAuthProvider):
 
     options: Options
 
-    def grant(self) -> Grant | None:
+    def token_request(self) -> TokenRequest | None:
         if not self.options.client_id:
             return None
         headers = basic(self.options.client_id, self.options.client_secret)
-        return Grant({"grant_type": "client_credentials"}, headers)
+        return TokenRequest({"grant_type": "client_credentials"}, headers)
 
     def headers(self) -> Mapping[str, str]:
         legacy = self.options.username

@@ -64,8 +64,8 @@ class Guard:
     """One account's calls. Threads share it.
 
     `share` is how many callers may wait for the account to the end of the deadline; if it failed
-    last time, one. `settled` is
-    told what each call came to. The account itself is not kept, so that it can be forgotten.
+    last time, one. `settled` is told what each call came to. The account itself is not kept, so
+    that it can be forgotten.
     """
 
     def __init__(

@@ -18,7 +18,7 @@ from .guard import Call, Guard
 from .memory import LastKnownGood
 from .numbers import to_e164
 
-Source = Literal["live", "partial", "last-known-good"]
+NumbersSource = Literal["live", "partial", "last-known-good"]
 Made = TypeVar("Made")
 
 KNOWN = (1_000, 50)
@@ -66,7 +66,7 @@ class Result:
     """A lookup's answer. `why` says in words what the directory made of the user."""
 
     numbers: list[Number]
-    source: Source
+    source: NumbersSource
     why: str
     outcomes: list[Outcome] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
@@ -142,7 +142,7 @@ class Lookup:
         for grant, (found, _) in zip(grants, answers, strict=True):
             _sift(found, grant, numbers, left_out)
         outcomes = [outcome for _, outcome in answers]
-        source: Source = "live"
+        source: NumbersSource = "live"
         if any(outcome.error and outcome.age_s is None for outcome in outcomes):
             source = "partial"
         elif any(outcome.error for outcome in outcomes):

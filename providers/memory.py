@@ -50,7 +50,7 @@ class LastKnownGood:
                 del self._answers[key]
 
     def find(self, account: Provider, query: Query) -> tuple[list[PhoneNumber], float] | None:
-        """The youngest answer that covers the query, and its age in seconds.
+        """The younger of the answers to this query and to its widened form, and its age in seconds.
 
         The rule is not applied.
         """

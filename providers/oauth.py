@@ -27,7 +27,7 @@ UNSAID_S = 300.0
 """How long a token is kept whose life the carrier does not tell."""
 
 
-class Grant(NamedTuple):
+class TokenRequest(NamedTuple):
     """What a token is asked for with: a form, and headers, `basic(id, secret)` above all."""
 
     form: Mapping[str, str]
@@ -57,28 +57,30 @@ class OAuthProvider(HTTPProvider):
         self._until = 0.0
         self._failure: tuple[float, ProviderError] | None = None
 
-    def grant(self) -> Grant | None:
+    def token_request(self) -> TokenRequest | None:
         """What to ask for a token with; None if this account needs none, but uses `headers`."""
         raise NotImplementedError
 
     def fetch(self, listing: Listing, request: Request) -> Answer:
-        grant = self.grant()
-        if grant is None:
+        wanted = self.token_request()
+        if wanted is None:
             return super().fetch(listing, request)
-        token, kept = self._current(grant, listing)
+        token, kept = self._current(wanted, listing)
         try:
             return self._fetch(listing, request, token)
         except Refused as error:
             if error.status != 401 or not kept:
                 raise
         # the kept token was revoked, or the carrier forgot it
-        token, _ = self._current(grant, listing, refused=token)
+        token, _ = self._current(wanted, listing, refused=token)
         return self._fetch(listing, request, token)
 
     def _fetch(self, listing: Listing, request: Request, token: str) -> Answer:
         return listing.get(request.path, request.params, {**self.headers(), **bearer(token)})
 
-    def _current(self, grant: Grant, listing: Listing, refused: str = "") -> tuple[str, bool]:
+    def _current(
+        self, wanted: TokenRequest, listing: Listing, refused: str = ""
+    ) -> tuple[str, bool]:
         """The account's token, another than the one refused, and whether it was kept."""
         came = time.monotonic()
         with self._locked(listing.query.deadline):
@@ -87,7 +89,7 @@ class OAuthProvider(HTTPProvider):
             if self._failure and self._failure[0] >= came:  # while this thread was waiting
                 raise _again(self._failure[1])
             try:
-                self._renew(grant, listing)
+                self._renew(wanted, listing)
             except (Refused, RateLimited) as error:
                 if isinstance(error, Refused) and error.status == 400:
                     error.status = 401  # wrong credentials: RFC 6749, 5.2
@@ -95,10 +97,12 @@ class OAuthProvider(HTTPProvider):
                 raise
             return self._token, False
 
-    def _renew(self, grant: Grant, listing: Listing) -> None:
+    def _renew(self, wanted: TokenRequest, listing: Listing) -> None:
         url = self.options.oauth_url or urljoin(self.base().rstrip("/") + "/", self.oauth_url)
         asked = time.monotonic()
-        answer = Listing(url, listing.query, self.retry_after).post(url, grant.form, grant.headers)
+        answer = Listing(url, listing.query, self.retry_after).post(
+            url, wanted.form, wanted.headers
+        )
         given: _Given = decode_json(answer.body, _Given, strict=False)
         life = UNSAID_S if given.expires_in is None else given.expires_in
         self._token = given.access_token

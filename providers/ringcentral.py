@@ -12,7 +12,7 @@ from msgspec import Meta
 from .base import PhoneNumber, Query
 from .http import JSON, Next, Page, Request, User, Users, basic
 from .numbers import plus
-from .oauth import Grant, OAuthProvider
+from .oauth import OAuthProvider, TokenRequest
 from .options import Secret
 from .paging import count_up
 
@@ -48,12 +48,12 @@ class RingCentral(OAuthProvider):
 
     options: Options
 
-    def grant(self) -> Grant:
+    def token_request(self) -> TokenRequest:
         form = {
             "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
             "assertion": self.options.jwt,
         }
-        return Grant(form, basic(self.options.client_id, self.options.client_secret))
+        return TokenRequest(form, basic(self.options.client_id, self.options.client_secret))
 
     def first_page(self, query: Query) -> Request:
         path = "restapi/v1.0/account/~/phone-number"

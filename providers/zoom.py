@@ -12,7 +12,7 @@ from msgspec import Meta
 from .base import PhoneNumber, Query
 from .http import JSON, Page, Request, User, Users, basic
 from .numbers import plus
-from .oauth import Grant, OAuthProvider
+from .oauth import OAuthProvider, TokenRequest
 from .options import Secret
 from .paging import token
 
@@ -42,9 +42,9 @@ class Zoom(OAuthProvider):
 
     options: Options
 
-    def grant(self) -> Grant:
+    def token_request(self) -> TokenRequest:
         form = {"grant_type": "account_credentials", "account_id": self.options.account_id}
-        return Grant(form, basic(self.options.client_id, self.options.client_secret))
+        return TokenRequest(form, basic(self.options.client_id, self.options.client_secret))
 
     def first_page(self, query: Query) -> Request:
         wanted = {"type": "all", "pending_numbers": "false", "page_size": PAGE_SIZE}

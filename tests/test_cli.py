@@ -125,6 +125,6 @@ def test_a_broken_third_partys_provider_is_shown_as_broken(tmp_path: Path) -> No
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
     done = flask({"PYTHONPATH": path}, "providers", "--json")
     shown = {one["provider"]: one for one in json.loads(done.stdout)}
-    assert shown["broken"]["error"] == "RuntimeError"
+    assert shown["broken"]["error"] == "broken cannot be loaded: RuntimeError"
     assert shown["twilio"]["error"] is None, "a built-in name cannot be replaced"
     assert "a-token-of-tests" not in done.stdout + done.stderr

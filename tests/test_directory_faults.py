@@ -209,7 +209,7 @@ def test_toml_beyond_all_bounds_is_a_fault(text: str) -> None:
     [
         ("", "accounts.a.provider: larkline cannot be loaded: AttributeError"),
         ("raise OSError('a-secret')", "accounts.a.provider: larkline cannot be loaded: OSError"),
-        ("Larkline = 7", "accounts.a.provider: the entry point 'larkline' in "),
+        ("Larkline = 7", "accounts.a.provider: larkline is no Provider"),
         (
             "from providers import Provider\nclass Larkline(Provider):\n    name = 'larkline'\n"
             "    def __init__(self, *_): raise RuntimeError('a-secret')\n",

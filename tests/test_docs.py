@@ -13,6 +13,7 @@ from flask import Flask
 from msgspec.structs import FieldInfo, fields
 
 import providers
+from hubspot import cli
 from hubspot.diagnosis import Refused, diagnose
 from hubspot.errors import InvalidSignature
 from hubspot.signature import (
@@ -218,6 +219,14 @@ COMMANDS = sorted(
         if (found := re.search(r"(?:^|[ /])flask ([a-z].*)$", line))
     }
 )
+
+
+@pytest.fixture
+def app() -> Flask:
+    """An app with the commands, as `flask` has it."""
+    made = Flask("commands")
+    cli.register(made)
+    return made
 
 
 @pytest.mark.parametrize("words", COMMANDS)
