@@ -10,7 +10,7 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 from urllib.parse import urlsplit
@@ -131,21 +131,29 @@ async def _connect(url: str) -> _Caller:
 
 def closed_loop(url: str, asks: Sequence[Ask], callers: int, seconds: float) -> Run:
     """`callers` at a time, each asking anew once it has its answer."""
-    return asyncio.run(_closed_loop(url, asks, callers, seconds, None))
+    return asyncio.run(_closed_loop(url, itertools.cycle(asks), callers, seconds))
 
 
-def count_loop(url: str, asks: Sequence[Ask], callers: int, count: int) -> Run:
-    """The same, until `count` requests have been answered."""
-    return asyncio.run(_closed_loop(url, asks, callers, 600, count))
-
-
-async def _closed_loop(
-    url: str, asks: Sequence[Ask], callers: int, seconds: float, count: int | None
+def count_loop(
+    url: str,
+    asks: Sequence[Ask],
+    callers: int,
+    count: int,
+    halfway: Callable[[], None] = lambda: None,
 ) -> Run:
+    """The same, until `count` requests have been answered; calls `halfway` after half of them."""
+
+    def following() -> Iterator[Ask]:
+        for index, ask in enumerate(itertools.islice(itertools.cycle(asks), count)):
+            if index == count // 2:
+                halfway()
+            yield ask
+
+    return asyncio.run(_closed_loop(url, following(), callers, 600))
+
+
+async def _closed_loop(url: str, following: Iterator[Ask], callers: int, seconds: float) -> Run:
     run = Run()
-    following: Iterator[Ask] = itertools.cycle(asks)
-    if count is not None:
-        following = itertools.islice(following, count)
     connected = await asyncio.gather(*(_connect(url) for _ in range(callers)))
     started = time.perf_counter()
     until = started + seconds

@@ -477,7 +477,7 @@ class _DeadlineReader(io.RawIOBase):
 class _Response(HTTPResponse):
     def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
-        self.fp = io.BufferedReader(_DeadlineReader(sock, self.fp.detach()), 65_536)
+        self.fp = io.BufferedReader(_DeadlineReader(sock, self.fp.detach()))
 
 
 class _Connection(HTTPConnection):
