@@ -30,6 +30,10 @@ class PhoneNumber(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     owners: tuple[str, ...] = ()
 
 
+MOST_NUMBERS = 100_000
+"""Of one account. Pages without end would fill a worker's memory before the deadline."""
+
+
 class Deadline:
     """The moment by which an answer is due, on a clock that only goes forward."""
 
@@ -136,6 +140,8 @@ class Provider:
                 if not isinstance(number, PhoneNumber):
                     raise TypeError(type(number).__name__)
                 numbers.append(number)
+                if len(numbers) > MOST_NUMBERS:
+                    raise Unreadable(f"more than {MOST_NUMBERS:,} numbers")
             return numbers
         except ProviderError as error:
             failure = error

@@ -8,9 +8,10 @@ is left alone for a while. One that hangs holds few threads. The breaker is our 
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager
+from functools import partial
 
 from .base import Deadline, PhoneNumber, Provider, Query
 from .errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
@@ -30,25 +31,51 @@ MOST_CALLS = 4
 one for all with their owners' addresses); more are calls that hang beyond their deadline, which
 adapters without ours may do."""
 
-BRIEF_S = (0.5, 2.0)
-"""Callers beyond an account's share of threads wait no longer than until its call has taken three
-times as long as usual, but at least and at most so long. If it failed last time: at least."""
+BRIEF_S = (0.25, 1.0)
+"""Callers beyond the share of threads wait until the call has taken three times as long as usual
+and at least the first. The second counts while nobody knows what is usual, and as a limit in a
+crowd. For an account whose last call outlasted the deadline it is the first."""
 
+Answer = list[PhoneNumber] | ProviderError
 _Scope = tuple[tuple[str, ...], tuple[str, ...], str | None]
 
 _KINDS = (Refused, Unreadable, RateLimited, Unreachable, ProviderError)
 
 
+class Room:
+    """What the accounts of a worker share: threads to call them with, and the callers' patience.
+
+    `threads` is how many requests the worker answers at a time, thus how many callers can wait.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self.share = max(2, threads // 4)
+        """So many callers may wait for one account to the end of the deadline,"""
+        self.most_patient = max(2, threads // 2)
+        """so many for all accounts together,"""
+        self.crowd = max(2, 3 * threads // 4)
+        """and with so many waiting at all it is crowded."""
+        self.lock = threading.Lock()
+        self.waiting = self.patient = 0
+        # Accounts that answered last time are not kept waiting by those that hang.
+        self._proven = ThreadPoolExecutor(4 * threads, thread_name_prefix="account")
+        self._doubtful = ThreadPoolExecutor(2 * threads, thread_name_prefix="doubtful")
+
+    def submit(self, run: Callable[[], Answer], *, proven: bool) -> "Future[Answer]":
+        """The answer to be. Raises RuntimeError if the system gives no more threads."""
+        return (self._proven if proven else self._doubtful).submit(run)
+
+
 class Call:
     """A call to an account. Any number of callers may wait for it."""
 
-    future: "Future[list[PhoneNumber] | ProviderError]"
+    future: "Future[Answer]"
     ended = 0.0
 
     def __init__(self, guard: "Guard", scope: _Scope, started: float) -> None:
         self._guard, self.scope, self.started = guard, scope, started
 
-    def result(self) -> list[PhoneNumber] | ProviderError:
+    def result(self) -> Answer:
         """What the call came to, or an error if this caller cannot wait for it.
 
         No exception is raised: threads share it, and each would add its frames.
@@ -63,25 +90,20 @@ class Call:
 class Guard:
     """One account's calls. Threads share it.
 
-    `share` is how many callers may wait for the account to the end of the deadline; if it failed
-    last time, one. `settled` is told what each call came to. The account itself is not kept, so
-    that it can be forgotten.
+    `settled` is told what each call came to. The account itself is not kept, so that it can be
+    forgotten.
     """
 
     def __init__(
-        self,
-        threads: Executor,
-        deadline_s: float,
-        share: int,
-        settled: Callable[[Provider, Query, list[PhoneNumber] | ProviderError], None],
+        self, room: Room, deadline_s: float, settled: Callable[[Provider, Query, Answer], None]
     ) -> None:
-        self._threads, self._deadline_s = threads, deadline_s
-        self._share, self._settled = share, settled
+        self._room, self._deadline_s, self._settled = room, deadline_s, settled
         self._lock = threading.Lock()
         self._under_way: dict[_Scope, Call] = {}
         self._running: set[Call] = set()
-        self._waiting = 0
-        self._usual_s = BRIEF_S[1] / 3
+        self._patient = 0
+        self._usual_s: float | None = None
+        self._hung = False
         self._failures = 0
         self._last_failure: tuple[type[ProviderError], str] = Unreachable, ""
         self._pause_s = FIRST_PAUSE_S
@@ -104,19 +126,36 @@ class Guard:
     @contextmanager
     def waiting(self, call: Call) -> Iterator[tuple[float, str]]:
         """Until when (monotonic) one more caller may wait for the call, and why not longer."""
-        until, excuse = call.started + self._deadline_s + GRACE_S, "no answer in time"
-        with self._lock:
-            if self._waiting >= (1 if self._failures else self._share):
-                usual_s = 0 if self._failures else 3 * self._usual_s
-                brief = call.started + min(max(usual_s, BRIEF_S[0]), BRIEF_S[1])
-                if brief < until:
-                    until, excuse = brief, "slow, and enough others wait for it"
-            self._waiting += 1
+        room = self._room
+        with room.lock:
+            patient = (
+                self._patient < (1 if self._hung else room.share)
+                and room.patient < room.most_patient
+            )
+            crowded = room.waiting >= room.crowd
+            room.waiting += 1
+            room.patient += patient
+            self._patient += patient
         try:
-            yield until, excuse
+            if patient:
+                yield call.started + self._deadline_s + GRACE_S, "no answer in time"
+            else:
+                until = call.started + min(self._brief_s(crowded), self._deadline_s)
+                yield until, "slow, and enough others wait"
         finally:
-            with self._lock:
-                self._waiting -= 1
+            with room.lock:
+                room.waiting -= 1
+                room.patient -= patient
+                self._patient -= patient
+
+    def _brief_s(self, crowded: bool) -> float:
+        least, most = BRIEF_S
+        if self._hung:
+            return least
+        if self._usual_s is None:
+            return most
+        brief_s = max(least, 3 * self._usual_s)
+        return min(brief_s, most) if crowded else brief_s
 
     def _left_alone(self, left_s: float) -> ProviderError:
         kind, reason = self._last_failure
@@ -143,7 +182,10 @@ class Guard:
         call = Call(self, scope, now)
         query = Query(*scope, deadline=Deadline(self._deadline_s))
         try:
-            call.future = self._threads.submit(self._run, account, query, call)
+            call.future = self._room.submit(
+                partial(self._run, account, query, call),
+                proven=self._usual_s is not None and not self._failures,
+            )
         except RuntimeError as error:  # the system gives no more threads
             raise Unreachable("no thread to ask it with") from error
         if self._open_until:  # nobody else calls while this one tries
@@ -152,11 +194,9 @@ class Guard:
         self._under_way[scope] = call
         return call
 
-    def _run(
-        self, account: Provider, query: Query, call: Call
-    ) -> list[PhoneNumber] | ProviderError:
+    def _run(self, account: Provider, query: Query, call: Call) -> Answer:
         asked = bool(query.deadline.left())  # else all threads were busy, which is not its fault
-        answer: list[PhoneNumber] | ProviderError
+        answer: Answer
         try:
             answer = account.ask(query) if asked else Unreachable("no thread to ask it with")
         except ProviderError as error:
@@ -173,15 +213,18 @@ class Guard:
         self._settled(account, query, answer)
         return answer
 
-    def _judge(self, call: Call, answer: list[PhoneNumber] | ProviderError) -> None:
+    def _judge(self, call: Call, answer: Answer) -> None:
+        took_s = call.ended - call.started
         is_open = call.ended < self._open_until and call is not self._trial
         if not isinstance(answer, ProviderError):
             if is_open:  # begun before the pause, so it proves nothing about now
                 return
             self._failures, self._open_until, self._pause_s = 0, 0.0, FIRST_PAUSE_S
-            self._usual_s = max(call.ended - call.started, 0.8 * self._usual_s)
+            self._usual_s = max(took_s, 0.8 * (self._usual_s or 0))
+            self._hung = False
             return
         self._failures += 1
+        self._hung = took_s > 0.9 * self._deadline_s
         self._last_failure = next(k for k in _KINDS if isinstance(answer, k)), str(answer)
         if isinstance(answer, RateLimited) and answer.retry_after_s:
             pause_until = call.ended + answer.retry_after_s

@@ -19,7 +19,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from http.client import HTTPResponse
+from http.client import HTTPException, HTTPResponse, RemoteDisconnected
 from http.cookiejar import DefaultCookiePolicy
 from threading import Condition
 from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar
@@ -35,18 +35,21 @@ from requests.cookies import RequestsCookieJar
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import LocationParseError, NameResolutionError
+from urllib3.exceptions import LocationParseError, NameResolutionError, ProtocolError
 from urllib3.util import parse_url
 
 from .base import ANYBODY, PhoneNumber, Provider, Query
 from .errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
 from .options import URL
 
-MAX_ANSWER_BYTES = 32 * 1024 * 1024
+MAX_ANSWER_BYTES = 8 * 1024 * 1024
 """For one page, decompressed. Twilio's largest, 1,000 numbers, has 1.5 MB."""
 
 POOL_SIZE = 64
 """Connections kept to one host; more are opened when needed and closed after use."""
+
+HOSTS = 1_000
+"""Hosts to which connections are kept. Some carriers have one for each customer."""
 
 SECOND_TRY_S = (0.02, 0.1)
 """How long a second try waits, at random, so that many do not come at once."""
@@ -202,7 +205,8 @@ class Listing:
                     proxies=_proxies(*self._origin),
                 )
             except requests.ConnectionError as error:
-                if last or isinstance(error, requests.Timeout | requests.exceptions.SSLError):
+                late = isinstance(error, requests.Timeout | requests.exceptions.SSLError)
+                if last or late or _answered(error):
                     raise
                 time.sleep(min(left, random.uniform(*SECOND_TRY_S)))  # noqa: S311 - no secret
         raise Unreachable("not all pages came in time")
@@ -342,7 +346,7 @@ def session() -> requests.Session:
     made.cookies = RequestsCookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
     made.headers.update({"User-Agent": "helpdesk-numbers", "Accept": "application/json"})
     for scheme in ("http://", "https://"):
-        made.mount(scheme, _Adapter(pool_maxsize=POOL_SIZE))
+        made.mount(scheme, _Adapter(pool_connections=HOSTS, pool_maxsize=POOL_SIZE))
     return made
 
 
@@ -360,6 +364,13 @@ def _origin(url: str) -> tuple[str, str, int | None]:
         return "", "", None
     scheme = parts.scheme or ""
     return scheme, parts.host or "", parts.port or {"http": 80, "https": 443}.get(scheme)
+
+
+def _answered(error: requests.ConnectionError) -> bool:
+    """Whether the connection failed over an answer that had begun."""
+    reason = error.args[0] if error.args else None
+    cause = reason.args[-1] if isinstance(reason, ProtocolError) else None
+    return isinstance(cause, HTTPException) and not isinstance(cause, RemoteDisconnected)
 
 
 def _read(response: requests.Response) -> bytes:

@@ -5,7 +5,6 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal, Protocol, TypeVar
@@ -14,7 +13,7 @@ from weakref import WeakKeyDictionary
 from .base import Deadline, PhoneNumber, Provider, Query
 from .directory import Directory, Grant, Rule
 from .errors import ProviderError, RateLimited, Refused, Unreachable
-from .guard import Call, Guard
+from .guard import Call, Guard, Room
 from .memory import LastKnownGood
 from .numbers import to_e164
 
@@ -118,8 +117,7 @@ class Lookup:
         self._directories = directories
         self._deadline_s = deadline_s
         self._memory = LastKnownGood(last_known_good_s) if last_known_good_s else None
-        self._share = max(2, threads // 4)
-        self._threads = ThreadPoolExecutor(4 * threads, thread_name_prefix="account")
+        self._room = Room(threads)
         self._guards: WeakKeyDictionary[Provider, Guard] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
@@ -188,7 +186,7 @@ class Lookup:
         with self._lock:
             guard = self._guards.get(account)
             if guard is None:
-                guard = Guard(self._threads, self._deadline_s, self._share, self._settle)
+                guard = Guard(self._room, self._deadline_s, self._settle)
                 self._guards[account] = guard
             return guard
 

@@ -5,7 +5,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from hubspot.signature import Version, signed_headers
 from hubspot.webhook import PATH
 from providers import guard, http
 from providers.fake import Carrier
-from providers.guard import Guard
+from providers.guard import Guard, Room
 from tests.carrier import SID, TOKEN, TwilioAPI, twilio_numbers
 from tests.https import make_certificate
 from tests.hubspot_api import HubSpotAPI
@@ -93,17 +92,13 @@ def released() -> Iterator[threading.Event]:
 
 
 @pytest.fixture
-def threads() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(64) as pool:
-        yield pool
-
-
-@pytest.fixture
-def make_guard(threads: ThreadPoolExecutor) -> Callable[..., Guard]:
-    """A guard whose calls go to those threads."""
+def make_guard() -> Callable[..., Guard]:
+    """A guard in a room of its own, in which `share` callers may be patient."""
 
     def made(deadline_s: float = 10, share: int = 64, settled: Any = None) -> Guard:
-        return Guard(threads, deadline_s, share, settled or (lambda *_: None))
+        room = Room(64)
+        room.share = room.most_patient = share
+        return Guard(room, deadline_s, settled or (lambda *_: None))
 
     return made
 

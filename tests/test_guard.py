@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from providers import guard
-from providers.base import Provider, Query
+from providers.base import PhoneNumber, Provider, Query
 from providers.errors import ProviderError, Refused, Unreachable, Unreadable
-from providers.guard import MOST_CALLS, Guard
+from providers.guard import MOST_CALLS, Guard, Room
 from tests.accounts import EAST, ONE, Account, Answer, ask, ask_at_once
 
 # Shared calls
@@ -138,10 +138,10 @@ def test_few_calls_hang_at_a_time_and_the_account_comes_back(
 
 
 def test_without_threads_to_be_had_it_fails_and_nothing_stays_behind(
-    make_guard: Callable[..., Guard], threads: ThreadPoolExecutor
+    make_guard: Callable[..., Guard],
 ) -> None:
     guarded, account = make_guard(), Account(ONE)
-    threads.shutdown()
+    guarded._room._doubtful.shutdown()
     for _ in range(2 * MOST_CALLS):
         assert str(ask(guarded, account)) == "no thread to ask it with"
 
@@ -149,16 +149,20 @@ def test_without_threads_to_be_had_it_fails_and_nothing_stays_behind(
 def test_a_call_that_got_no_thread_in_time_does_not_count_against_the_account(
     released: threading.Event,
 ) -> None:
-    with ThreadPoolExecutor(1) as pool:
-        guarded, account = Guard(pool, 0.1, 64, lambda *_: None), Account(ONE)
-        busy = pool.submit(released.wait, 30)
-        for _ in range(3):
-            assert isinstance(ask(guarded, account), Unreachable)
-        released.set()
-        busy.result()
-        pool.submit(int).result()  # which comes after the calls that came too late
-        assert account.queries == []
-        assert ask(guarded, account) == ONE
+    def hang() -> list[PhoneNumber]:
+        released.wait(30)
+        return []
+
+    room = Room(1)
+    guarded, account = Guard(room, 0.1, lambda *_: None), Account(ONE)
+    busy = [room.submit(hang, proven=False) for _ in range(2)]
+    for _ in range(3):
+        assert isinstance(ask(guarded, account), Unreachable)
+    released.set()
+    for one in [*busy, room.submit(hang, proven=False), room.submit(hang, proven=False)]:
+        one.result()  # the last come after the calls that came too late
+    assert account.queries == []
+    assert ask(guarded, account) == ONE
 
 
 # The share of threads
@@ -194,7 +198,7 @@ def test_who_comes_to_a_crowd_late_is_turned_away_at_once(
         first = callers.submit(ask, guarded, account)
         time.sleep(0.3)
         started = time.monotonic()
-        assert str(ask(guarded, account)) == "slow, and enough others wait for it"
+        assert str(ask(guarded, account)) == "slow, and enough others wait"
         assert time.monotonic() - started < 0.5
         released.set()
         assert first.result() == ONE
@@ -211,15 +215,59 @@ def test_a_crowd_at_a_slow_account_is_answered_all_the_same(
         assert list(callers.map(lambda _: ask(guarded, account), range(8))) == [ONE] * 8
 
 
-def test_an_account_that_failed_last_time_is_waited_for_but_shortly(
+def test_an_account_that_hung_last_time_is_waited_for_by_one(
     make_guard: Callable[..., Guard], released: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(guard, "BRIEF_S", (0.1, 5.0))
-    guarded, account = make_guard(deadline_s=1, share=4), Account(Unreachable("x"), released, ONE)
+    slowly = threading.Event()
+    threading.Timer(1.0, slowly.set).start()
+    account = Account(slowly, Unreachable("no whole answer in time"), released, ONE)
+    guarded = make_guard(deadline_s=1, share=4)
     ask(guarded, account)
     seconds = crowd(guarded, account, 4)
     assert all(waited < 0.7 for waited in seconds[:3])
     assert seconds[3] >= 1
+
+
+def test_a_failure_that_came_at_once_costs_the_next_crowd_nothing(
+    make_guard: Callable[..., Guard],
+) -> None:
+    slowly = threading.Event()
+    account, guarded = Account(ONE, Unreachable("x"), slowly, ONE), make_guard(share=1)
+    assert ask(guarded, account) == ONE
+    assert isinstance(ask(guarded, account), Unreachable)
+    threading.Timer(0.15, slowly.set).start()
+    with ThreadPoolExecutor(8) as callers:
+        assert list(callers.map(lambda _: ask(guarded, account), range(8))) == [ONE] * 8
+
+
+def test_all_hanging_accounts_together_hold_half_of_the_threads(
+    released: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "BRIEF_S", (0.1, 0.2))
+    room = Room(8)
+    guards = [Guard(room, 1, lambda *_: None) for _ in range(8)]
+
+    def wait(guarded: Guard) -> float:
+        started = time.monotonic()
+        ask(guarded, Account(released, ONE))
+        return time.monotonic() - started
+
+    with ThreadPoolExecutor(8) as callers:
+        seconds = sorted(callers.map(wait, guards))
+    assert [waited >= 1 for waited in seconds] == [False] * 4 + [True] * 4
+    assert all(waited < 0.7 for waited in seconds[:4])
+
+
+def test_calls_that_hang_leave_the_threads_to_accounts_that_answer(
+    released: threading.Event,
+) -> None:
+    room = Room(1)
+    proven, account = Guard(room, 10, lambda *_: None), Account(ONE)
+    assert ask(proven, account) == ONE
+    for _ in range(20):
+        Guard(room, 10, lambda *_: None).call(Account(released, ONE), Query())
+    assert ask(proven, account) == ONE
 
 
 def test_neither_callers_that_gave_up_nor_calls_that_nobody_waits_for_use_up_the_share(
