@@ -283,8 +283,7 @@ def _webhook_url(url: str) -> str:
 
 
 def _is_local(url: str) -> bool:
-    host = url.partition("://")[2].partition("/")[0]
-    return host.rpartition(":")[0] in ("127.0.0.1", "localhost", "[::1]")
+    return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
 
 
 def _settings() -> Settings:
