@@ -21,8 +21,7 @@ from urllib3.util import Retry
 from .errors import HubSpotError
 
 # Their lines, such as the warning of a malformed header, show the URL, and with it the key.
-for _name in ("urllib3.connection", "urllib3.connectionpool"):
-    logging.getLogger(_name).setLevel(logging.ERROR)
+logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 T = TypeVar("T")
 
