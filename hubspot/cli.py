@@ -1,4 +1,4 @@
-"""The `flask` commands: those that show what HubSpot would see stand here."""
+"""`flask numbers`, and the place where every command is attached to `flask`."""
 
 from typing import Any
 
