@@ -13,7 +13,7 @@ from tabulate import tabulate
 
 from settings import ConfigurationError, Settings
 
-from .diagnosis import Refused, diagnose
+from .diagnosis import RefusedRequest, diagnose
 from .failed_request import read_failed_request, read_log
 from .output import Group, as_json, print_json
 from .schema import MAX_NAME_UNITS
@@ -178,7 +178,7 @@ def _explain_request(content: bytes, registered_url: str | None) -> dict[str, An
         others.append(failed.url)
     uri = failed.verified_for(settings.public_url, settings.trusted_proxies)
     found = diagnose(
-        Refused(failed.method.upper(), uri, failed, failed.body.encode(), tuple(others)),
+        RefusedRequest(failed.method.upper(), uri, failed, failed.body.encode(), tuple(others)),
         secrets=secrets,
         path=PATH,
         now_ms=failed.received_at or time.time_ns() // 1_000_000,

@@ -32,7 +32,7 @@ class Diagnosis(NamedTuple):
     remedy: str
 
 
-class Refused(NamedTuple):
+class RefusedRequest(NamedTuple):
     """A request that was refused, as it arrived.
 
     `uri` is the URL that it was verified for, `others` are URLs that HubSpot may have signed: the
@@ -59,7 +59,7 @@ class _Found(NamedTuple):
 
 
 def diagnose(
-    request: Refused,
+    request: RefusedRequest,
     *,
     secrets: Sequence[str],
     path: str,
@@ -193,7 +193,7 @@ def _off_time(
         )
 
 
-def _spoilt(request: Refused, where: str, given: str) -> Diagnosis | None:
+def _spoilt(request: RefusedRequest, where: str, given: str) -> Diagnosis | None:
     """What can be seen to be wrong with a request whose signature nothing makes match."""
     headers = request.headers
     if not _possible_versions(given):
@@ -234,7 +234,7 @@ _SIGNATURE = 2**12
 
 
 def _find(
-    request: Refused, given: str, *, secrets: Sequence[str], path: str, thorough: bool
+    request: RefusedRequest, given: str, *, secrets: Sequence[str], path: str, thorough: bool
 ) -> _Found | None:
     """The version and the fewest changes with which the signature matches."""
     left = _THOROUGH if thorough else _LIVE
@@ -281,7 +281,7 @@ def _unwrapped(signature: str) -> str:
 
 
 def _axes(
-    version: Version, request: Refused, secrets: Sequence[str], path: str, thorough: bool
+    version: Version, request: RefusedRequest, secrets: Sequence[str], path: str, thorough: bool
 ) -> list[Variants[Any]]:
     """What may have been signed: body, timestamp, path with query, host, scheme and secret.
 

@@ -66,7 +66,7 @@ class Break:
     secrets: tuple[str, ...] = (SECRET,)
     accepted: tuple[Version, ...] = ("v3",)
     headers: Mapping[str, str | None] = field(default_factory=dict)  # None: lost
-    raw: Mapping[str, Any] = field(default_factory=dict)  # for Refused
+    raw: Mapping[str, Any] = field(default_factory=dict)  # for RefusedRequest
     method: str = "POST"
     signed_as_is: bool = False
 

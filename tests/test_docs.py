@@ -14,7 +14,7 @@ from msgspec.structs import FieldInfo, fields
 
 import providers
 from hubspot import cli
-from hubspot.diagnosis import Refused, diagnose
+from hubspot.diagnosis import RefusedRequest, diagnose
 from hubspot.errors import InvalidSignature
 from hubspot.signature import (
     OLD_HEADER,
@@ -283,7 +283,7 @@ def test_troubleshooting_has_the_reason_of_this_401(headers: dict[str, str]) -> 
 def test_troubleshooting_has_the_cause_of_this_401(headers: dict[str, str]) -> None:
     if V3_HEADER not in headers and headers:
         headers = headers | {OLD_VERSION_HEADER: "v2"}
-    refused = Refused("POST", URL, headers, BODY)
+    refused = RefusedRequest("POST", URL, headers, BODY)
     found = diagnose(refused, secrets=["s"], path=PATH, now_ms=NOW_MS)
     assert f"`{found.cause}`" in {row[0] for row in rows(page("docs/troubleshooting.md"))}
 
