@@ -30,10 +30,9 @@ from .cli_connection import (
     unusable,
     what_users_see,
 )
-from .errors import HubSpotError
 from .output import as_json, count, print_json, try_again
 from .service import Service
-from .settings_api import CallingSettings, why_no_answer
+from .settings_api import CallingSettings, SettingsError, why_no_answer
 from .signature import MAX_AGE_MS, signed_headers
 from .webhook import PATH
 
@@ -362,7 +361,7 @@ def _registration(settings: Settings, offline: bool) -> Iterator[Finding]:
         return
     try:
         found, needed = client.fetch(), client.fetch_calling()
-    except HubSpotError as error:
+    except SettingsError as error:
         yield Finding(name, False, str(error), advice(error))
         yield Finding(calling, None, "left out: HubSpot did not answer that")
         return

@@ -10,9 +10,8 @@ from flask import current_app
 
 from settings import ConfigurationError, Settings
 
-from .errors import HubSpotError
 from .output import Group, as_json, print_json
-from .settings_api import APIError, ChannelConnection, Client, why_no_answer
+from .settings_api import APIError, ChannelConnection, Client, SettingsError, why_no_answer
 from .webhook import PATH
 
 BROWSER_FLAG = (
@@ -40,7 +39,7 @@ class _Group(Group):
     def run(self, ctx: click.Context) -> Any:
         try:
             return super().run(ctx)
-        except HubSpotError as error:
+        except SettingsError as error:
             raise Failure(f"{error}\n{advice(error)}") from None
 
 
@@ -241,7 +240,7 @@ def _settings() -> Settings:
     return settings
 
 
-def advice(error: HubSpotError) -> str:
+def advice(error: SettingsError) -> str:
     """What to do about an error of the settings API."""
     if not isinstance(error, APIError):
         return "Check the network, and HUBSPOT_API_BASE_URL if it is set."
