@@ -250,7 +250,9 @@ def _find(
             expected = sign_as_is(version, secret, request.method, uri, body, timestamp)
             if matches(bare, [_bare(expected)]):
                 changes = [change for _, made in reversed(choice) for change in made]
-                if given != expected:
+                if "," in given:
+                    changes.append(suspects.sent_twice("signature"))
+                if given.partition(",")[0] != expected:
                     changes.append(_ALTERED)
                 return _Found(version, uri, timestamp, changes)
     return None

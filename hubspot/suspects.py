@@ -260,6 +260,14 @@ def _utf8(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
+def sent_twice(what: str) -> Change:
+    """A header arrived more than once, which HTTP joins by commas."""
+    return Change(
+        f"the {what} header was sent twice",
+        "something in front adds it to requests that have it: let it pass as it comes",
+    )
+
+
 def timestamps(given: str, *, thorough: bool) -> Variants[str]:
     """The timestamp header."""
     once = given.partition(",")[0].strip("\"' ")
@@ -273,7 +281,8 @@ def timestamps(given: str, *, thorough: bool) -> Variants[str]:
         "the timestamp was rewritten on the way",
         f"something in front parses and rewrites headers: let {TIMESTAMP_HEADER} pass untouched",
     )
-    return _variants(given, ((text, rewritten) for text in texts))
+    changes = {once: sent_twice("timestamp")} if "," in given else {}
+    return _variants(given, ((text, changes.get(text, rewritten)) for text in texts))
 
 
 def secrets(given: Sequence[str]) -> Variants[str]:
