@@ -184,6 +184,7 @@ def _explain_request(content: bytes, registered_url: str | None) -> dict[str, An
         now_ms=failed.received_at or time.time_ns() // 1_000_000,
         versions=settings.hubspot_signature_versions,
         just_arrived=failed.received_at is not None,
+        public_url=settings.public_url,
     )
     return {**found._asdict(), "url": uri}
 

@@ -56,6 +56,7 @@ class Gate:
                 now_ms=now_ms,
                 versions=self.versions,
                 thorough=False,
+                public_url=self.public_url,
             )
             logs.noted(request.environ).update(
                 signature="invalid",
