@@ -30,7 +30,7 @@ from .cli_connection import (
     unusable,
     what_users_see,
 )
-from .output import as_json, count, print_json, try_again
+from .output import Command, as_json, count, print_json, try_again
 from .service import Service
 from .settings_api import CallingSettings, SettingsError, why_no_answer
 from .signature import MAX_AGE_MS, signed_headers
@@ -54,7 +54,7 @@ class Finding(NamedTuple):
     remedy: str = ""
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--offline", is_flag=True, help="Ask nobody outside: settings and directory alone.")
 @as_json
 @with_appcontext

@@ -13,7 +13,7 @@ from . import cli_providers
 from .check import check
 from .cli_connection import channel_connection
 from .cli_webhook import webhook
-from .output import as_json, print_json, try_again
+from .output import Command, as_json, print_json, try_again
 from .schema import friendly_names
 from .service import Service
 
@@ -33,7 +33,7 @@ def _service() -> Service:
     return service
 
 
-@click.command()
+@click.command(cls=Command)
 @portal
 @user
 @click.option("--explain", is_flag=True, help="Say for every number why it is in or out.")

@@ -22,7 +22,7 @@ from providers.errors import Unreachable
 from providers.numbers import to_e164
 from providers.options import describe, from_environ, is_secret
 
-from .output import as_json, count, print_json, try_again
+from .output import Group, as_json, count, print_json, try_again
 
 ROOT = Path(providers.__file__).parent.parent
 TEMPLATE = ROOT / "examples" / "carrier-package"
@@ -30,7 +30,7 @@ GRACE_S = 0.5
 """What an adapter gets beyond the deadline to say itself what went wrong."""
 
 
-@click.group("providers", invoke_without_command=True)
+@click.group("providers", cls=Group, invoke_without_command=True)
 @as_json
 @click.pass_context
 def group(context: click.Context, as_json: bool) -> None:
@@ -99,7 +99,6 @@ def _variable(name: str, option: FieldInfo) -> str:
     help="Seconds for the whole answer.",
 )
 @as_json
-@with_appcontext
 def try_(name: str, deadline: float, as_json: bool) -> None:
     """List the numbers of one account at the provider NAME, without a directory.
 

@@ -19,8 +19,8 @@ def _remember(context: click.Context, _: click.Parameter, value: bool) -> bool:
 as_json = click.option("--json", "as_json", is_flag=True, callback=_remember, help="Print JSON.")
 
 
-class Group(AppGroup):
-    """Commands of which `--json` prints JSON even when they fail: `{"error": …}`."""
+class Command(click.Command):
+    """A command of which `--json` prints JSON even when it fails: `{"error": …}`."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -33,6 +33,10 @@ class Group(AppGroup):
     def run(self, ctx: click.Context) -> Any:
         """Run the command. A group may turn its own errors into ClickExceptions here."""
         return super().invoke(ctx)
+
+
+class Group(Command, AppGroup):
+    """The same for a group and each command in it."""
 
 
 def print_json(data: object) -> None:
