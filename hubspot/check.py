@@ -16,12 +16,13 @@ from msgspec.structs import fields
 
 import providers
 from providers import Provider
-from providers.base import ANYBODY, Deadline, PhoneNumber, Query
+from providers.base import ANYBODY, PhoneNumber
 from providers.directory import Directory, Rule
 from providers.errors import ProviderError, RateLimited, Refused, Unreachable
 from providers.lookup import matches_nothing
 from settings import ConfigurationError, Settings, serving_faults
 
+from .asking import ask
 from .cli_connection import (
     UNKNOWN_APP,
     advice,
@@ -219,9 +220,7 @@ def _account(
     of = f"{account.name}: " if account.name != account.account else ""
     started = time.perf_counter()
     try:
-        numbers = account.ask(
-            Query(owner=ANYBODY if by_address else None, deadline=Deadline(ACCOUNT_S))
-        )
+        numbers = ask(account, ACCOUNT_S, ANYBODY if by_address else None)
     except ProviderError as error:
         said = f"{of}{error}{try_again(error)}"
         return Finding(name, False, said, _advice(account, error)), None

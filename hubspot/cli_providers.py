@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from threading import Thread
 from typing import Any, NoReturn
 
 import click
@@ -17,17 +15,15 @@ from msgspec.structs import FieldInfo, fields
 from tabulate import tabulate
 
 import providers
-from providers import Deadline, PhoneNumber, Provider, ProviderError, Query
-from providers.errors import Unreachable
+from providers import PhoneNumber, Provider, ProviderError
 from providers.numbers import to_e164
 from providers.options import describe, from_environ, is_secret
 
+from .asking import ask
 from .output import Group, as_json, count, print_json, try_again
 
 ROOT = Path(providers.__file__).parent.parent
 TEMPLATE = ROOT / "examples" / "carrier-package"
-GRACE_S = 0.5
-"""What an adapter gets beyond the deadline to say itself what went wrong."""
 
 
 @click.group("providers", cls=Group, invoke_without_command=True)
@@ -107,7 +103,7 @@ def try_(name: str, deadline: float, as_json: bool) -> None:
     """
     account = _account(name)
     try:
-        found = _ask(account, deadline)
+        found = ask(account, deadline)
     except ProviderError as error:
         _fail(name, error, as_json)
     listed = _judged(found, account.options.country)
@@ -175,26 +171,6 @@ def _answer(name: str, option: FieldInfo, faults: list[str]) -> str:
             click.echo(err=True)  # ends the question's line
             raise click.UsageError("\n".join(faults)) from None
         raise
-    return answer
-
-
-def _ask(account: Provider, deadline_s: float) -> list[PhoneNumber]:
-    """The account's numbers within the deadline, even from an adapter that does not keep it."""
-    answers: SimpleQueue[list[PhoneNumber] | ProviderError] = SimpleQueue()
-
-    def ask() -> None:
-        try:
-            answers.put(account.ask(Query(deadline=Deadline(deadline_s))))
-        except ProviderError as error:
-            answers.put(error)
-
-    Thread(target=ask, daemon=True).start()
-    try:
-        answer = answers.get(timeout=deadline_s + GRACE_S)
-    except Empty:
-        answer = Unreachable("no answer in time")
-    if isinstance(answer, ProviderError):
-        raise answer
     return answer
 
 
