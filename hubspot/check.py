@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import click
 import requests
-from flask import current_app
 from flask.cli import with_appcontext
 from msgspec.structs import fields
 
@@ -32,7 +31,7 @@ from .cli_connection import (
     what_users_see,
 )
 from .output import Command, as_json, count, print_json, try_again
-from .service import Service
+from .service import Service, current_service
 from .settings_api import CallingSettings, SettingsError, why_no_answer
 from .signature import MAX_AGE_MS, signed_headers
 from .webhook import PATH
@@ -61,9 +60,8 @@ class Finding(NamedTuple):
 @with_appcontext
 def check(offline: bool, as_json: bool) -> None:
     """Check everything that can be wrong; exit 1 if something is."""
-    service: Service = current_app.extensions["helpdesk_numbers"]
     findings = []
-    for finding in find(service, offline):
+    for finding in find(current_service(), offline):
         if finding.ok is not False:
             finding = finding._replace(remedy="")
         findings.append(finding)

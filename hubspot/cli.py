@@ -3,7 +3,7 @@
 from typing import Any
 
 import click
-from flask import Flask, current_app
+from flask import Flask
 from flask.cli import with_appcontext
 from tabulate import tabulate
 
@@ -15,7 +15,7 @@ from .cli_connection import channel_connection
 from .cli_webhook import webhook
 from .output import Command, as_json, print_json, try_again
 from .schema import friendly_names
-from .service import Service
+from .service import current_service
 
 Id = click.IntRange(1, 2**63 - 1)
 portal = click.option("--portal-id", type=Id, required=True, help="HubSpot account.")
@@ -28,11 +28,6 @@ def register(app: Flask) -> None:
         app.cli.add_command(command)
 
 
-def _service() -> Service:
-    service: Service = current_app.extensions["helpdesk_numbers"]
-    return service
-
-
 @click.command(cls=Command)
 @portal
 @user
@@ -41,7 +36,7 @@ def _service() -> Service:
 @with_appcontext
 def numbers(portal_id: int, user_id: int, explain: bool, as_json: bool) -> None:
     """Show the numbers that a user may see now, asking the carriers live."""
-    result = _service().lookup.look_up(portal_id, user_id, narrow=not explain)
+    result = current_service().lookup.look_up(portal_id, user_id, narrow=not explain)
     if as_json:
         print_json({"portalId": portal_id, "userId": user_id, **_as_data(result, explain)})
     else:

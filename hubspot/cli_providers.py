@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
-from flask import current_app
 from flask.cli import with_appcontext
 from msgspec.structs import FieldInfo, fields
 from tabulate import tabulate
@@ -21,6 +20,7 @@ from providers.options import describe, from_environ, is_secret
 
 from .asking import ask
 from .output import Group, as_json, count, print_json, try_again
+from .service import current_service
 
 ROOT = Path(providers.__file__).parent.parent
 TEMPLATE = ROOT / "examples" / "carrier-package"
@@ -37,7 +37,7 @@ def group(context: click.Context, as_json: bool) -> None:
 
 @with_appcontext
 def show(as_json: bool) -> None:
-    described = [_described(name, _environ()) for name in providers.names()]
+    described = [_described(name, current_service().environ) for name in providers.names()]
     if as_json:
         print_json(described)
         return
@@ -55,11 +55,6 @@ def show(as_json: bool) -> None:
             for option in provider["options"]
         ]
         click.echo(tabulate(rows, tablefmt="plain").replace("\n", "\n  ").join(("  ", "\n")))
-
-
-def _environ() -> Mapping[str, str]:
-    environ: Mapping[str, str] = current_app.extensions["helpdesk_numbers"].environ
-    return environ
 
 
 def _described(name: str, environ: Mapping[str, str]) -> dict[str, Any]:
@@ -140,7 +135,7 @@ def _account(name: str) -> Provider:
 
 def _options(name: str, kind: type[Provider]) -> Provider.Options:
     """The account's options out of the environment, and of answers for what is missing there."""
-    environ = dict(_environ())
+    environ = dict(current_service().environ)
     while True:
         faults: list[str] = []
         options = from_environ(kind.Options, environ, faults, providers.prefix(name))

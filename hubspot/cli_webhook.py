@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 
 import click
 import requests
-from flask import current_app
 from tabulate import tabulate
 
 from settings import ConfigurationError, Settings
@@ -17,6 +16,7 @@ from .diagnosis import RefusedRequest, diagnose
 from .failed_request import read_failed_request, read_log
 from .output import Group, as_json, print_json
 from .schema import MAX_NAME_UNITS
+from .service import current_service
 from .settings_api import why_no_answer
 from .signature import Version, signed_headers
 from .webhook import PATH
@@ -91,7 +91,7 @@ def send(
     as_json: bool,
 ) -> None:
     """Sign a request as HubSpot does, send it to a running service, show what comes back."""
-    settings = _settings()
+    settings = current_service().settings
     target = _webhook_url(url or settings.public_url or f"http://127.0.0.1:{settings.port}")
     signed = target
     if settings.public_url and _is_local(target):  # it verifies for the outside URL, as ever
@@ -170,7 +170,7 @@ def _in_lines(found: dict[str, Any]) -> str:
 
 
 def _explain_request(content: bytes, registered_url: str | None) -> dict[str, Any]:
-    settings = _settings()
+    settings = current_service().settings
     secrets = _secrets(settings)
     failed = read_failed_request(content)
     others = [registered_url] if registered_url else []
@@ -285,11 +285,6 @@ def _webhook_url(url: str) -> str:
 
 def _is_local(url: str) -> bool:
     return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
-
-
-def _settings() -> Settings:
-    settings: Settings = current_app.extensions["helpdesk_numbers"].settings
-    return settings
 
 
 def _secrets(settings: Settings) -> tuple[str, ...]:

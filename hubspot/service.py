@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from functools import cached_property
 
+from flask import current_app
+
 from providers.directory import OneAccount, Source, read_account
 from providers.lookup import Lookup
 from providers.options import Faults, in_environ, sift
@@ -64,3 +66,9 @@ class Service:
             settings.last_known_good,
             settings.web_threads,
         )
+
+
+def current_service() -> Service:
+    """That of the app whose command runs."""
+    service: Service = current_app.extensions["helpdesk_numbers"]
+    return service
