@@ -11,10 +11,10 @@ import click
 import msgspec
 from msgspec import Meta
 
-from providers.directory import read_account
+from providers.directory import MAX_ID, read_account
 from providers.options import URL, Secret, from_environ, in_environ, sift
 
-Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+Id = Annotated[int, Meta(ge=1, le=MAX_ID - 1)]
 
 
 class ConfigurationError(click.ClickException):

@@ -12,14 +12,10 @@ from providers.lookup import Result
 from . import cli_providers
 from .check import check
 from .cli_connection import channel_connection
-from .cli_webhook import webhook
+from .cli_webhook import portal, user, webhook
 from .output import Command, as_json, print_json, try_again
 from .schema import friendly_names
 from .service import current_service
-
-Id = click.IntRange(1, 2**63 - 1)
-portal = click.option("--portal-id", type=Id, required=True, help="HubSpot account.")
-user = click.option("--user-id", type=Id, required=True, help="User of that account.")
 
 
 def register(app: Flask) -> None:

@@ -10,6 +10,7 @@ import click
 import requests
 from tabulate import tabulate
 
+from providers.directory import MAX_ID
 from settings import ConfigurationError, Settings
 
 from .diagnosis import RefusedRequest, diagnose
@@ -25,7 +26,9 @@ PATIENCE_S = 5.0
 """What HubSpot gives comparable calls (classic CRM cards, webhooks); for this one nothing is
 published: https://developers.hubspot.com/docs/api/webhooks (January 2025)."""
 
-Id = click.IntRange(1, 2**63 - 1)
+_Id = click.IntRange(1, MAX_ID - 1)
+portal = click.option("--portal-id", type=_Id, required=True, help="HubSpot account.")
+user = click.option("--user-id", type=_Id, required=True, help="User of that account.")
 
 webhook = Group("webhook", help="Speak to the webhook as HubSpot does.")
 
@@ -61,8 +64,8 @@ def _as_url(_: click.Context, __: click.Parameter, url: str | None) -> str | Non
 
 
 @webhook.command()
-@click.option("--portal-id", type=Id, required=True, help="HubSpot account.")
-@click.option("--user-id", type=Id, required=True, help="User of that account.")
+@portal
+@user
 @click.option(
     "--url",
     callback=_as_url,

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 import regex
 
+from providers.directory import MAX_ID
 from providers.lookup import Number
 from providers.numbers import international
 
@@ -21,8 +22,6 @@ from .errors import InvalidRequest
 MAX_NAME_UNITS = 24
 """HubSpot keeps the first 24 characters of a friendly name. What it counts is not documented;
 UTF-16 units, as in JavaScript, are the strictest reading."""
-
-MAX_ID = 2**63
 
 
 class NumbersRequest(NamedTuple):
