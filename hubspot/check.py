@@ -17,7 +17,7 @@ import providers
 from providers import Provider
 from providers.base import ANYBODY, PhoneNumber
 from providers.directory import Directory, Rule
-from providers.errors import ProviderError, RateLimited, Refused, Unreachable
+from providers.errors import ProviderError
 from providers.lookup import matches_nothing
 from settings import ConfigurationError, Settings, serving_faults
 
@@ -30,7 +30,7 @@ from .cli_connection import (
     unusable,
     what_users_see,
 )
-from .output import Command, as_json, count, print_json, try_again
+from .output import Command, as_json, count, print_json, remedy_for, try_again
 from .service import Service, current_service
 from .settings_api import CallingSettings, SettingsError, why_no_answer
 from .signature import MAX_AGE_MS, signed_headers
@@ -221,7 +221,7 @@ def _account(
         numbers = ask(account, ACCOUNT_S, ANYBODY if by_address else None)
     except ProviderError as error:
         said = f"{of}{error}{try_again(error)}"
-        return Finding(name, False, said, _advice(account, error)), None
+        return Finding(name, False, said, remedy_for(error)), None
     seconds = time.perf_counter() - started
     usable = sum(number.voice for number in numbers)
     said = f"{of}{count(len(numbers), 'number')}, {usable} can take calls"
@@ -232,16 +232,6 @@ def _account(
         return Finding(name, False, said, remedy), numbers
     remedy = "buy a number that can take calls, or take the account out of the directory"
     return Finding(name, usable > 0, said, remedy), numbers
-
-
-def _advice(account: Provider, error: ProviderError) -> str:
-    if isinstance(error, Refused):
-        return f"check the account's credentials: `flask providers` lists {account.name}'s options"
-    if isinstance(error, RateLimited):
-        return "wait, and see who else uses up the account's limit"
-    if isinstance(error, Unreachable):
-        return "check the network, base_url if it is set, and the carrier's status page"
-    return "check base_url if it is set; else the carrier has changed its API: report it"
 
 
 def _rule(

@@ -19,7 +19,7 @@ from providers.numbers import to_e164
 from providers.options import describe, from_environ, is_secret
 
 from .asking import ask
-from .output import Group, as_json, count, print_json, try_again
+from .output import Group, as_json, count, print_json, remedy_for, try_again
 from .service import current_service
 
 ROOT = Path(providers.__file__).parent.parent
@@ -189,22 +189,13 @@ def _judged(found: list[PhoneNumber], country: str | None) -> list[dict[str, Any
     return judged
 
 
-REMEDIES = {
-    "refused": "Check the credentials, their permissions, and the account's id.",
-    "rate_limited": "Wait before the next try.",
-    "unreachable": "Check the address, or try again later.",
-    "unreadable": "The adapter expects another answer: compare it with the carrier's documents.",
-}
-
-
 def _fail(name: str, error: ProviderError, as_json: bool) -> NoReturn:
     if as_json:
         said = {"outcome": error.outcome, "message": str(error), "retryAfter": error.retry_after_s}
         print_json({"provider": name, "error": said, "numbers": []})
         raise click.exceptions.Exit(1)
-    remedy = REMEDIES.get(error.outcome, "")
-    wait = try_again(error)
-    raise click.ClickException(f"{name}: {error.outcome}: {error}{wait}. {remedy}".rstrip())
+    wait, remedy = try_again(error), remedy_for(error)
+    raise click.ClickException(f"{name}: {error.outcome}: {error}{wait}\n  → {remedy}")
 
 
 @group.command("new")
