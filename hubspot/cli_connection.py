@@ -245,7 +245,7 @@ def advice(error: SettingsError) -> str:
             " to the app's settings; the token wins if both are set."
         )
     if error.status == 404:
-        return "Is HUBSPOT_APP_ID right, and HUBSPOT_API_VERSION one that HubSpot serves?"
+        return UNKNOWN_APP
     if error.status == 429:
         return "Try again later, and see what else uses up the limit."
     if error.status >= 500:
