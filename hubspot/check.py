@@ -1,7 +1,6 @@
 """`flask check`: everything that can be wrong, each with what to do about it."""
 
 import difflib
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +30,7 @@ from .cli_connection import (
     what_users_see,
 )
 from .output import Command, as_json, count, print_json, remedy_for, try_again
+from .schema import NumbersRequest, write_request
 from .service import Service, current_service
 from .settings_api import CallingSettings, SettingsError, why_no_answer
 from .signature import MAX_AGE_MS, signed_headers
@@ -300,7 +300,7 @@ def _public_url(settings: Settings, offline: bool) -> Iterator[Finding]:
 def _webhook(settings: Settings, url: str) -> Finding:
     """Whether what stands there has our secret: a signed request, as from a portal that is none of
     ours, so that no carrier is asked."""
-    body = json.dumps({"appId": settings.hubspot_app_id or 1, "portalId": 1, "userId": 1}).encode()
+    body = write_request(NumbersRequest(settings.hubspot_app_id or 1, 1, 1))
     headers = signed_headers(
         "v3", settings.hubspot_client_secret[0], "POST", url, body, time.time_ns() // 1_000_000
     )

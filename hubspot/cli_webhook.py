@@ -1,6 +1,5 @@
 """`flask webhook`: speak to the webhook as HubSpot does, and find out why it refuses."""
 
-import json
 import statistics
 import time
 from typing import IO, Any, NamedTuple
@@ -16,7 +15,7 @@ from settings import ConfigurationError, Settings
 from .diagnosis import RefusedRequest, diagnose
 from .failed_request import read_failed_request, read_log
 from .output import Group, as_json, print_json
-from .schema import MAX_NAME_UNITS
+from .schema import MAX_NAME_UNITS, NumbersRequest, write_request
 from .service import current_service
 from .settings_api import why_no_answer
 from .signature import Version, signed_headers
@@ -99,9 +98,7 @@ def send(
     signed = target
     if settings.public_url and _is_local(target):  # it verifies for the outside URL, as ever
         signed = _webhook_url(settings.public_url)
-    body = json.dumps(
-        {"appId": settings.hubspot_app_id or 1, "portalId": portal_id, "userId": user_id}
-    ).encode()
+    body = write_request(NumbersRequest(settings.hubspot_app_id or 1, portal_id, user_id))
     secret = _secrets(settings)[0]
     answers = []
     with requests.Session() as session:  # HubSpot keeps connections too

@@ -32,6 +32,9 @@ class NumbersRequest(NamedTuple):
     user_id: int
 
 
+_IDS = ("appId", "portalId", "userId")  # as NumbersRequest has them
+
+
 class _Item(msgspec.Struct):
     e164PhoneNumber: str  # noqa: N815 - HubSpot's spelling
     extension: str | None
@@ -51,8 +54,12 @@ def read_request(body: bytes) -> NumbersRequest:
     payload = _parse(body)
     if not isinstance(payload, dict):
         raise InvalidRequest("The body must be a JSON object.")
-    ids = [_read_id(payload, name) for name in ("appId", "portalId", "userId")]
-    return NumbersRequest(*ids)
+    return NumbersRequest(*[_read_id(payload, name) for name in _IDS])
+
+
+def write_request(asked: NumbersRequest) -> bytes:
+    """HubSpot's question as it sends it, for whoever asks in its place."""
+    return msgspec.json.encode(dict(zip(_IDS, asked, strict=True)))
 
 
 def write_answer(numbers: Sequence[Number]) -> bytes:
