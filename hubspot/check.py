@@ -18,7 +18,7 @@ from providers.base import ANYBODY, PhoneNumber
 from providers.directory import Directory, Rule
 from providers.errors import ProviderError
 from providers.lookup import matches_nothing
-from settings import ConfigurationError, Settings, serving_faults
+from settings import ConfigurationError, Settings
 
 from .asking import ask
 from .cli_connection import (
@@ -87,7 +87,7 @@ def _line(finding: Finding) -> str:
 
 def find(service: Service, offline: bool) -> Iterator[Finding]:
     """All findings, as they come in. A part that cannot be checked does not keep others from it."""
-    faults = serving_faults(service.environ)
+    faults = service.faults
     for fault in faults:
         yield Finding(
             "settings", False, fault, "put it right in .env, or among the platform's variables"
