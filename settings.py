@@ -5,16 +5,16 @@ compares them.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import click
 import msgspec
 from msgspec import Meta
 
-from providers.directory import read_account
-from providers.options import URL, Secret, from_environ, in_environ, sift
+from providers.directory import MAX_ID
+from providers.options import URL, Secret
 
-Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+Id = Annotated[int, Meta(ge=1, le=MAX_ID - 1)]
 
 
 class ConfigurationError(click.ClickException):
@@ -26,7 +26,7 @@ class ConfigurationError(click.ClickException):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings, parsed. `read_settings` makes them."""
+    """The settings, parsed. `Service` in hubspot/service.py reads them."""
 
     hubspot_client_secret: Annotated[
         tuple[Secret, ...],
@@ -114,24 +114,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     web_threads: Annotated[int, Meta(ge=1, description="gunicorn: threads a worker")] = 32
 
 
-def read_settings(environ: Mapping[str, str]) -> Settings:
-    """The settings from the environment, as far as they are set.
+def serving_faults(given: Mapping[str, Any]) -> list[str]:
+    """What is missing or contradictory, so that the service cannot answer.
 
-    Raises:
-        ConfigurationError: a setting is malformed; all such are listed.
+    `given` are the settings by name, less those that are malformed.
     """
     faults: list[str] = []
-    settings = from_environ(Settings, environ, faults)
-    if settings is None:
-        raise ConfigurationError(tuple(faults))
-    return settings
-
-
-def serving_faults(environ: Mapping[str, str]) -> list[str]:
-    """What keeps the service from answering: everything malformed, missing or contradictory."""
-    faults: list[str] = []
-    given = sift(Settings, *in_environ(Settings, environ, faults), faults)
-    secrets = given.get("hubspot_client_secret")  # not there: its fault is listed
+    secrets = given.get("hubspot_client_secret")  # not there: it is malformed
     if secrets is not None and not (secrets and all(map(str.strip, secrets))):
         faults.append("HUBSPOT_CLIENT_SECRET: missing; without it no request can be proven")
     if any(secret.strip().startswith("pat-") for secret in secrets or ()):
@@ -142,13 +131,11 @@ def serving_faults(environ: Mapping[str, str]) -> list[str]:
     if given["directory"] and given["directory_toml"]:
         faults.append("DIRECTORY_TOML: not together with DIRECTORY; unset one of them")
     elif not given["directory"] and not given["directory_toml"]:
-        if given["provider"]:
-            read_account(environ, given["provider"], faults)
-        else:
+        if not given["provider"]:
             faults.append(
                 "DIRECTORY: missing; set it, DIRECTORY_TOML, or PROVIDER for a single account"
             )
-        if given["provider"] and given.get("hubspot_portal_ids") == ():
+        elif given.get("hubspot_portal_ids") == ():
             faults.append(
                 "HUBSPOT_PORTAL_IDS: missing; without it, any portal that installs the app"
                 " would see the account's numbers"

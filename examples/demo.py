@@ -3,7 +3,6 @@
 Exits 0 only if every answer is the right one.
 """
 
-import json
 import shlex
 import time
 
@@ -11,6 +10,7 @@ import requests
 from tabulate import tabulate
 
 from hubspot.cli_webhook import drop_down
+from hubspot.schema import NumbersRequest, write_request
 from hubspot.signature import signed_headers
 from hubspot.webhook import PATH
 from tests.server import ROOT, procfile, serving
@@ -54,7 +54,7 @@ def main() -> int:
 
 def ask(url: str, user_id: int, secret: str) -> requests.Response:
     """HubSpot's request for one user, signed with `secret`."""
-    body = json.dumps({"appId": 54321, "portalId": PORTAL, "userId": user_id}).encode()
+    body = write_request(NumbersRequest(54321, PORTAL, user_id))
     headers = signed_headers("v3", secret, "POST", url, body, time.time_ns() // 1_000_000)
     headers["Content-Type"] = "application/json"
     return requests.post(url, data=body, headers=headers, timeout=10)

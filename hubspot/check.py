@@ -1,7 +1,6 @@
 """`flask check`: everything that can be wrong, each with what to do about it."""
 
 import difflib
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -10,18 +9,18 @@ from typing import NamedTuple
 
 import click
 import requests
-from flask import current_app
 from flask.cli import with_appcontext
 from msgspec.structs import fields
 
 import providers
 from providers import Provider
-from providers.base import ANYBODY, Deadline, PhoneNumber, Query
+from providers.base import ANYBODY, PhoneNumber
 from providers.directory import Directory, Rule
-from providers.errors import ProviderError, RateLimited, Refused, Unreachable
+from providers.errors import ProviderError
 from providers.lookup import matches_nothing
-from settings import ConfigurationError, Settings, serving_faults
+from settings import ConfigurationError, Settings
 
+from .asking import ask
 from .cli_connection import (
     UNKNOWN_APP,
     advice,
@@ -30,10 +29,10 @@ from .cli_connection import (
     unusable,
     what_users_see,
 )
-from .errors import HubSpotError
-from .output import as_json, count, print_json, try_again
-from .service import Service
-from .settings_api import CallingSettings, why_no_answer
+from .output import Command, as_json, count, print_json, remedy_for, try_again
+from .schema import NumbersRequest, write_request
+from .service import Service, current_service
+from .settings_api import CallingSettings, SettingsError, why_no_answer
 from .signature import MAX_AGE_MS, signed_headers
 from .webhook import PATH
 
@@ -55,15 +54,14 @@ class Finding(NamedTuple):
     remedy: str = ""
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--offline", is_flag=True, help="Ask nobody outside: settings and directory alone.")
 @as_json
 @with_appcontext
 def check(offline: bool, as_json: bool) -> None:
     """Check everything that can be wrong; exit 1 if something is."""
-    service: Service = current_app.extensions["helpdesk_numbers"]
     findings = []
-    for finding in find(service, offline):
+    for finding in find(current_service(), offline):
         if finding.ok is not False:
             finding = finding._replace(remedy="")
         findings.append(finding)
@@ -89,7 +87,7 @@ def _line(finding: Finding) -> str:
 
 def find(service: Service, offline: bool) -> Iterator[Finding]:
     """All findings, as they come in. A part that cannot be checked does not keep others from it."""
-    faults = serving_faults(service.environ)
+    faults = service.faults
     for fault in faults:
         yield Finding(
             "settings", False, fault, "put it right in .env, or among the platform's variables"
@@ -220,12 +218,10 @@ def _account(
     of = f"{account.name}: " if account.name != account.account else ""
     started = time.perf_counter()
     try:
-        numbers = account.ask(
-            Query(owner=ANYBODY if by_address else None, deadline=Deadline(ACCOUNT_S))
-        )
+        numbers = ask(account, ACCOUNT_S, ANYBODY if by_address else None)
     except ProviderError as error:
         said = f"{of}{error}{try_again(error)}"
-        return Finding(name, False, said, _advice(account, error)), None
+        return Finding(name, False, said, remedy_for(error)), None
     seconds = time.perf_counter() - started
     usable = sum(number.voice for number in numbers)
     said = f"{of}{count(len(numbers), 'number')}, {usable} can take calls"
@@ -236,16 +232,6 @@ def _account(
         return Finding(name, False, said, remedy), numbers
     remedy = "buy a number that can take calls, or take the account out of the directory"
     return Finding(name, usable > 0, said, remedy), numbers
-
-
-def _advice(account: Provider, error: ProviderError) -> str:
-    if isinstance(error, Refused):
-        return f"check the account's credentials: `flask providers` lists {account.name}'s options"
-    if isinstance(error, RateLimited):
-        return "wait, and see who else uses up the account's limit"
-    if isinstance(error, Unreachable):
-        return "check the network, base_url if it is set, and the carrier's status page"
-    return "check base_url if it is set; else the carrier has changed its API: report it"
 
 
 def _rule(
@@ -314,7 +300,7 @@ def _public_url(settings: Settings, offline: bool) -> Iterator[Finding]:
 def _webhook(settings: Settings, url: str) -> Finding:
     """Whether what stands there has our secret: a signed request, as from a portal that is none of
     ours, so that no carrier is asked."""
-    body = json.dumps({"appId": settings.hubspot_app_id or 1, "portalId": 1, "userId": 1}).encode()
+    body = write_request(NumbersRequest(settings.hubspot_app_id or 1, 1, 1))
     headers = signed_headers(
         "v3", settings.hubspot_client_secret[0], "POST", url, body, time.time_ns() // 1_000_000
     )
@@ -362,7 +348,7 @@ def _registration(settings: Settings, offline: bool) -> Iterator[Finding]:
         return
     try:
         found, needed = client.fetch(), client.fetch_calling()
-    except HubSpotError as error:
+    except SettingsError as error:
         yield Finding(name, False, str(error), advice(error))
         yield Finding(calling, None, "left out: HubSpot did not answer that")
         return

@@ -1,9 +1,9 @@
-"""The `flask` commands: those that show what HubSpot would see stand here."""
+"""`flask numbers`, and the place where every command is attached to `flask`."""
 
 from typing import Any
 
 import click
-from flask import Flask, current_app
+from flask import Flask
 from flask.cli import with_appcontext
 from tabulate import tabulate
 
@@ -12,14 +12,10 @@ from providers.lookup import Result
 from . import cli_providers
 from .check import check
 from .cli_connection import channel_connection
-from .cli_webhook import webhook
-from .output import as_json, print_json, try_again
+from .cli_webhook import portal, user, webhook
+from .output import Command, as_json, print_json, try_again
 from .schema import friendly_names
-from .service import Service
-
-Id = click.IntRange(1, 2**63 - 1)
-portal = click.option("--portal-id", type=Id, required=True, help="HubSpot account.")
-user = click.option("--user-id", type=Id, required=True, help="User of that account.")
+from .service import current_service
 
 
 def register(app: Flask) -> None:
@@ -28,12 +24,7 @@ def register(app: Flask) -> None:
         app.cli.add_command(command)
 
 
-def _service() -> Service:
-    service: Service = current_app.extensions["helpdesk_numbers"]
-    return service
-
-
-@click.command()
+@click.command(cls=Command)
 @portal
 @user
 @click.option("--explain", is_flag=True, help="Say for every number why it is in or out.")
@@ -41,7 +32,7 @@ def _service() -> Service:
 @with_appcontext
 def numbers(portal_id: int, user_id: int, explain: bool, as_json: bool) -> None:
     """Show the numbers that a user may see now, asking the carriers live."""
-    result = _service().lookup.look_up(portal_id, user_id, narrow=not explain)
+    result = current_service().lookup.look_up(portal_id, user_id, narrow=not explain)
     if as_json:
         print_json({"portalId": portal_id, "userId": user_id, **_as_data(result, explain)})
     else:

@@ -6,13 +6,12 @@ from urllib.parse import urlsplit
 
 import click
 import requests
-from flask import current_app
 
 from settings import ConfigurationError, Settings
 
-from .errors import HubSpotError
 from .output import Group, as_json, print_json
-from .settings_api import APIError, ChannelConnection, Client, why_no_answer
+from .service import current_service
+from .settings_api import APIError, ChannelConnection, Client, SettingsError, why_no_answer
 from .webhook import PATH
 
 BROWSER_FLAG = (
@@ -40,7 +39,7 @@ class _Group(Group):
     def run(self, ctx: click.Context) -> Any:
         try:
             return super().run(ctx)
-        except HubSpotError as error:
+        except SettingsError as error:
             raise Failure(f"{error}\n{advice(error)}") from None
 
 
@@ -53,7 +52,7 @@ channel_connection = _Group(
 @as_json
 def show(as_json: bool) -> None:
     """Show the registration, and what users see now."""
-    client = make_client(_settings())
+    client = make_client(current_service().settings)
     found = client.fetch()
     if found is None and client.fetch_calling() is None:
         raise Failure(f"HubSpot has no calling settings for app {client.app_id}. {UNKNOWN_APP}")
@@ -74,7 +73,7 @@ def show(as_json: bool) -> None:
 @as_json
 def create(url: str | None, ready: bool, force: bool, as_json: bool) -> None:
     """Register the webhook; only testers see it until it is ready."""
-    settings = _settings()
+    settings = current_service().settings
     client = make_client(settings)
     url = _usable(_default_url(settings) if url is None else url, force)
     before = client.fetch()
@@ -107,7 +106,7 @@ def update(url: str | None, ready: bool | None, force: bool, as_json: bool) -> N
     """Change the URL, the ready flag, or both."""
     if url is None and ready is None:
         raise click.UsageError("give --url, --ready or --not-ready")
-    client = make_client(_settings())
+    client = make_client(current_service().settings)
     before = client.fetch()
     if before is None:
         raise Failure(
@@ -129,7 +128,7 @@ def update(url: str | None, ready: bool | None, force: bool, as_json: bool) -> N
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def delete(yes: bool) -> None:
     """Take the registration back: nobody can connect a number any more."""
-    client = make_client(_settings())
+    client = make_client(current_service().settings)
     before = client.fetch()
     if before is None:
         raise Failure(f"nothing is registered for app {client.app_id}")
@@ -236,12 +235,7 @@ def _default_url(settings: Settings) -> str:
     return settings.public_url.rstrip("/") + PATH
 
 
-def _settings() -> Settings:
-    settings: Settings = current_app.extensions["helpdesk_numbers"].settings
-    return settings
-
-
-def advice(error: HubSpotError) -> str:
+def advice(error: SettingsError) -> str:
     """What to do about an error of the settings API."""
     if not isinstance(error, APIError):
         return "Check the network, and HUBSPOT_API_BASE_URL if it is set."
@@ -251,7 +245,7 @@ def advice(error: HubSpotError) -> str:
             " to the app's settings; the token wins if both are set."
         )
     if error.status == 404:
-        return "Is HUBSPOT_APP_ID right, and HUBSPOT_API_VERSION one that HubSpot serves?"
+        return UNKNOWN_APP
     if error.status == 429:
         return "Try again later, and see what else uses up the limit."
     if error.status >= 500:

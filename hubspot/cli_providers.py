@@ -6,31 +6,27 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from threading import Thread
 from typing import Any, NoReturn
 
 import click
-from flask import current_app
 from flask.cli import with_appcontext
 from msgspec.structs import FieldInfo, fields
 from tabulate import tabulate
 
 import providers
-from providers import Deadline, PhoneNumber, Provider, ProviderError, Query
-from providers.errors import Unreachable
+from providers import PhoneNumber, Provider, ProviderError
 from providers.numbers import to_e164
 from providers.options import describe, from_environ, is_secret
 
-from .output import as_json, count, print_json, try_again
+from .asking import ask
+from .output import Group, as_json, count, print_json, remedy_for, try_again
+from .service import current_service
 
 ROOT = Path(providers.__file__).parent.parent
 TEMPLATE = ROOT / "examples" / "carrier-package"
-GRACE_S = 0.5
-"""What an adapter gets beyond the deadline to say itself what went wrong."""
 
 
-@click.group("providers", invoke_without_command=True)
+@click.group("providers", cls=Group, invoke_without_command=True)
 @as_json
 @click.pass_context
 def group(context: click.Context, as_json: bool) -> None:
@@ -41,7 +37,7 @@ def group(context: click.Context, as_json: bool) -> None:
 
 @with_appcontext
 def show(as_json: bool) -> None:
-    described = [_described(name, _environ()) for name in providers.names()]
+    described = [_described(name, current_service().environ) for name in providers.names()]
     if as_json:
         print_json(described)
         return
@@ -59,11 +55,6 @@ def show(as_json: bool) -> None:
             for option in provider["options"]
         ]
         click.echo(tabulate(rows, tablefmt="plain").replace("\n", "\n  ").join(("  ", "\n")))
-
-
-def _environ() -> Mapping[str, str]:
-    environ: Mapping[str, str] = current_app.extensions["helpdesk_numbers"].environ
-    return environ
 
 
 def _described(name: str, environ: Mapping[str, str]) -> dict[str, Any]:
@@ -99,7 +90,6 @@ def _variable(name: str, option: FieldInfo) -> str:
     help="Seconds for the whole answer.",
 )
 @as_json
-@with_appcontext
 def try_(name: str, deadline: float, as_json: bool) -> None:
     """List the numbers of one account at the provider NAME, without a directory.
 
@@ -108,7 +98,7 @@ def try_(name: str, deadline: float, as_json: bool) -> None:
     """
     account = _account(name)
     try:
-        found = _ask(account, deadline)
+        found = ask(account, deadline)
     except ProviderError as error:
         _fail(name, error, as_json)
     listed = _judged(found, account.options.country)
@@ -145,7 +135,7 @@ def _account(name: str) -> Provider:
 
 def _options(name: str, kind: type[Provider]) -> Provider.Options:
     """The account's options out of the environment, and of answers for what is missing there."""
-    environ = dict(_environ())
+    environ = dict(current_service().environ)
     while True:
         faults: list[str] = []
         options = from_environ(kind.Options, environ, faults, providers.prefix(name))
@@ -179,26 +169,6 @@ def _answer(name: str, option: FieldInfo, faults: list[str]) -> str:
     return answer
 
 
-def _ask(account: Provider, deadline_s: float) -> list[PhoneNumber]:
-    """The account's numbers within the deadline, even from an adapter that does not keep it."""
-    answers: SimpleQueue[list[PhoneNumber] | ProviderError] = SimpleQueue()
-
-    def ask() -> None:
-        try:
-            answers.put(account.ask(Query(deadline=Deadline(deadline_s))))
-        except ProviderError as error:
-            answers.put(error)
-
-    Thread(target=ask, daemon=True).start()
-    try:
-        answer = answers.get(timeout=deadline_s + GRACE_S)
-    except Empty:
-        answer = Unreachable("no answer in time")
-    if isinstance(answer, ProviderError):
-        raise answer
-    return answer
-
-
 def _judged(found: list[PhoneNumber], country: str | None) -> list[dict[str, Any]]:
     """Each number as the help desk would have it, and what is against it."""
     judged = []
@@ -219,22 +189,13 @@ def _judged(found: list[PhoneNumber], country: str | None) -> list[dict[str, Any
     return judged
 
 
-REMEDIES = {
-    "refused": "Check the credentials, their permissions, and the account's id.",
-    "rate_limited": "Wait before the next try.",
-    "unreachable": "Check the address, or try again later.",
-    "unreadable": "The adapter expects another answer: compare it with the carrier's documents.",
-}
-
-
 def _fail(name: str, error: ProviderError, as_json: bool) -> NoReturn:
     if as_json:
         said = {"outcome": error.outcome, "message": str(error), "retryAfter": error.retry_after_s}
         print_json({"provider": name, "error": said, "numbers": []})
         raise click.exceptions.Exit(1)
-    remedy = REMEDIES.get(error.outcome, "")
-    wait = try_again(error)
-    raise click.ClickException(f"{name}: {error.outcome}: {error}{wait}. {remedy}".rstrip())
+    wait, remedy = try_again(error), remedy_for(error)
+    raise click.ClickException(f"{name}: {error.outcome}: {error}{wait}\n  → {remedy}")
 
 
 @group.command("new")

@@ -1,6 +1,5 @@
 """`flask webhook`: speak to the webhook as HubSpot does, and find out why it refuses."""
 
-import json
 import statistics
 import time
 from typing import IO, Any, NamedTuple
@@ -8,15 +7,16 @@ from urllib.parse import urlsplit
 
 import click
 import requests
-from flask import current_app
 from tabulate import tabulate
 
+from providers.directory import MAX_ID
 from settings import ConfigurationError, Settings
 
-from .diagnosis import Refused, diagnose
+from .diagnosis import RefusedRequest, diagnose
 from .failed_request import read_failed_request, read_log
 from .output import Group, as_json, print_json
-from .schema import MAX_NAME_UNITS
+from .schema import MAX_NAME_UNITS, NumbersRequest, write_request
+from .service import current_service
 from .settings_api import why_no_answer
 from .signature import Version, signed_headers
 from .webhook import PATH
@@ -25,7 +25,9 @@ PATIENCE_S = 5.0
 """What HubSpot gives comparable calls (classic CRM cards, webhooks); for this one nothing is
 published: https://developers.hubspot.com/docs/api/webhooks (January 2025)."""
 
-Id = click.IntRange(1, 2**63 - 1)
+_Id = click.IntRange(1, MAX_ID - 1)
+portal = click.option("--portal-id", type=_Id, required=True, help="HubSpot account.")
+user = click.option("--user-id", type=_Id, required=True, help="User of that account.")
 
 webhook = Group("webhook", help="Speak to the webhook as HubSpot does.")
 
@@ -61,8 +63,8 @@ def _as_url(_: click.Context, __: click.Parameter, url: str | None) -> str | Non
 
 
 @webhook.command()
-@click.option("--portal-id", type=Id, required=True, help="HubSpot account.")
-@click.option("--user-id", type=Id, required=True, help="User of that account.")
+@portal
+@user
 @click.option(
     "--url",
     callback=_as_url,
@@ -91,14 +93,12 @@ def send(
     as_json: bool,
 ) -> None:
     """Sign a request as HubSpot does, send it to a running service, show what comes back."""
-    settings = _settings()
+    settings = current_service().settings
     target = _webhook_url(url or settings.public_url or f"http://127.0.0.1:{settings.port}")
     signed = target
     if settings.public_url and _is_local(target):  # it verifies for the outside URL, as ever
         signed = _webhook_url(settings.public_url)
-    body = json.dumps(
-        {"appId": settings.hubspot_app_id or 1, "portalId": portal_id, "userId": user_id}
-    ).encode()
+    body = write_request(NumbersRequest(settings.hubspot_app_id or 1, portal_id, user_id))
     secret = _secrets(settings)[0]
     answers = []
     with requests.Session() as session:  # HubSpot keeps connections too
@@ -170,7 +170,7 @@ def _in_lines(found: dict[str, Any]) -> str:
 
 
 def _explain_request(content: bytes, registered_url: str | None) -> dict[str, Any]:
-    settings = _settings()
+    settings = current_service().settings
     secrets = _secrets(settings)
     failed = read_failed_request(content)
     others = [registered_url] if registered_url else []
@@ -178,12 +178,13 @@ def _explain_request(content: bytes, registered_url: str | None) -> dict[str, An
         others.append(failed.url)
     uri = failed.verified_for(settings.public_url, settings.trusted_proxies)
     found = diagnose(
-        Refused(failed.method.upper(), uri, failed, failed.body.encode(), tuple(others)),
+        RefusedRequest(failed.method.upper(), uri, failed, failed.body.encode(), tuple(others)),
         secrets=secrets,
         path=PATH,
         now_ms=failed.received_at or time.time_ns() // 1_000_000,
         versions=settings.hubspot_signature_versions,
         just_arrived=failed.received_at is not None,
+        public_url=settings.public_url,
     )
     return {**found._asdict(), "url": uri}
 
@@ -283,13 +284,7 @@ def _webhook_url(url: str) -> str:
 
 
 def _is_local(url: str) -> bool:
-    host = url.partition("://")[2].partition("/")[0]
-    return host.rpartition(":")[0] in ("127.0.0.1", "localhost", "[::1]")
-
-
-def _settings() -> Settings:
-    settings: Settings = current_app.extensions["helpdesk_numbers"].settings
-    return settings
+    return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
 
 
 def _secrets(settings: Settings) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from .signature import (
     matches,
     sign_as_is,
 )
-from .suspects import BASE, Change, Variants
+from .suspects import BASE, SET_PUBLIC_URL, Change, Variants
 
 
 class Diagnosis(NamedTuple):
@@ -32,7 +32,7 @@ class Diagnosis(NamedTuple):
     remedy: str
 
 
-class Refused(NamedTuple):
+class RefusedRequest(NamedTuple):
     """A request that was refused, as it arrived.
 
     `uri` is the URL that it was verified for, `others` are URLs that HubSpot may have signed: the
@@ -59,7 +59,7 @@ class _Found(NamedTuple):
 
 
 def diagnose(
-    request: Refused,
+    request: RefusedRequest,
     *,
     secrets: Sequence[str],
     path: str,
@@ -67,12 +67,14 @@ def diagnose(
     versions: Iterable[Version] = ("v3",),
     thorough: bool = True,
     just_arrived: bool = True,
+    public_url: str | None = None,
 ) -> Diagnosis:
     """The one cause that fits best, and its remedy.
 
     `path` is the webhook's path, to tell the base URL by. Not `thorough`, it makes at most some
     hundred signatures of small requests, for use while a caller waits. `just_arrived` says that
-    `now_ms` is the time at which the request arrived, rather than a later one.
+    `now_ms` is the time at which the request arrived, rather than a later one. `public_url` is
+    PUBLIC_URL, if that is set.
     """
     headers = request.headers
     in_old = headers.get(V3_HEADER) is None and headers.get(OLD_HEADER) is not None
@@ -83,6 +85,7 @@ def diagnose(
             "no signature header arrived" if given is None else "the signature header is empty",
             f"if HubSpot sent this, something in front drops {where}: let it pass",
         )
+    in_words = partial(_in_words, path=path, public_url=public_url)
     find = partial(_find, request, secrets=secrets, path=path, thorough=thorough)
     found = find(given)
     if found:
@@ -91,14 +94,14 @@ def diagnose(
             changes += _off_time(found.timestamp, now_ms, just_arrived, changes)
         if found.version not in versions and (found.version == "v3" or not changes):
             changes.append(_not_accepted(found.version))
-        return _in_words(changes, found.uri, path) if changes else _NOTHING
+        return in_words(changes, found.uri) if changes else _NOTHING
     if spoilt := _spoilt(request, where, given):
         return spoilt
     # HubSpot may send an older signature beside v3: v2 vouches for URL and body, v1 for the body,
     # both for the secret.
     beside = find(headers.get(OLD_HEADER) or "") if where == V3_HEADER else None
     if beside and beside.version in _BESIDE:
-        return _in_words([*beside.changes, _BESIDE[beside.version]], beside.uri, path)
+        return in_words([*beside.changes, _BESIDE[beside.version]], beside.uri)
     if where == V3_HEADER and not re.fullmatch("[0-9]{13}", headers.get(TIMESTAMP_HEADER) or ""):
         return Diagnosis(
             "the timestamp was rewritten on the way",
@@ -129,10 +132,19 @@ _BESIDE = {
 }
 
 
-def _in_words(changes: Sequence[Change], uri: str, path: str) -> Diagnosis:
+def _in_words(
+    changes: Sequence[Change], uri: str, *, path: str, public_url: str | None
+) -> Diagnosis:
     base = uri.partition("?")[0].rstrip("/").removesuffix(path).rstrip("/")[:200]
     causes = dict.fromkeys(change.cause for change in changes)
-    remedies = list(dict.fromkeys(change.remedy.replace(BASE, base) for change in changes))
+    texts = [change.remedy for change in changes]
+    if public_url:  # it may well be right for HubSpot, and this request a test of somebody's
+        other = (
+            f"PUBLIC_URL is {public_url}, and whoever signed called {BASE}: {SET_PUBLIC_URL} only"
+            " if HubSpot calls that (`flask channel-connection show`); else correct the sender"
+        )
+        texts = [other if text.startswith(SET_PUBLIC_URL) else text for text in texts]
+    remedies = list(dict.fromkeys(text.replace(BASE, base) for text in texts))
     told = [one for one in remedies if not any(one + " " in other for other in remedies)]
     return Diagnosis(" and ".join(causes), "; ".join(told))
 
@@ -193,7 +205,7 @@ def _off_time(
         )
 
 
-def _spoilt(request: Refused, where: str, given: str) -> Diagnosis | None:
+def _spoilt(request: RefusedRequest, where: str, given: str) -> Diagnosis | None:
     """What can be seen to be wrong with a request whose signature nothing makes match."""
     headers = request.headers
     if not _possible_versions(given):
@@ -234,7 +246,7 @@ _SIGNATURE = 2**12
 
 
 def _find(
-    request: Refused, given: str, *, secrets: Sequence[str], path: str, thorough: bool
+    request: RefusedRequest, given: str, *, secrets: Sequence[str], path: str, thorough: bool
 ) -> _Found | None:
     """The version and the fewest changes with which the signature matches."""
     left = _THOROUGH if thorough else _LIVE
@@ -250,7 +262,9 @@ def _find(
             expected = sign_as_is(version, secret, request.method, uri, body, timestamp)
             if matches(bare, [_bare(expected)]):
                 changes = [change for _, made in reversed(choice) for change in made]
-                if given != expected:
+                if "," in given:
+                    changes.append(suspects.sent_twice("signature"))
+                if given.partition(",")[0] != expected:
                     changes.append(_ALTERED)
                 return _Found(version, uri, timestamp, changes)
     return None
@@ -281,7 +295,7 @@ def _unwrapped(signature: str) -> str:
 
 
 def _axes(
-    version: Version, request: Refused, secrets: Sequence[str], path: str, thorough: bool
+    version: Version, request: RefusedRequest, secrets: Sequence[str], path: str, thorough: bool
 ) -> list[Variants[Any]]:
     """What may have been signed: body, timestamp, path with query, host, scheme and secret.
 

@@ -7,6 +7,7 @@ import click
 from flask.cli import AppGroup
 
 from providers import ProviderError
+from providers.errors import RateLimited, Refused, Unreachable
 
 _AS_JSON = f"{__name__}.as_json"
 
@@ -19,8 +20,8 @@ def _remember(context: click.Context, _: click.Parameter, value: bool) -> bool:
 as_json = click.option("--json", "as_json", is_flag=True, callback=_remember, help="Print JSON.")
 
 
-class Group(AppGroup):
-    """Commands of which `--json` prints JSON even when they fail: `{"error": …}`."""
+class Command(click.Command):
+    """A command of which `--json` prints JSON even when it fails: `{"error": …}`."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -33,6 +34,10 @@ class Group(AppGroup):
     def run(self, ctx: click.Context) -> Any:
         """Run the command. A group may turn its own errors into ClickExceptions here."""
         return super().invoke(ctx)
+
+
+class Group(Command, AppGroup):
+    """The same for a group and each command in it."""
 
 
 def print_json(data: object) -> None:
@@ -48,3 +53,17 @@ def count(number: int, noun: str) -> str:
 def try_again(error: ProviderError) -> str:
     """What the carrier said of when to ask again, if it did."""
     return f", try again in {error.retry_after_s:.0f} s" if error.retry_after_s else ""
+
+
+def remedy_for(error: ProviderError) -> str:
+    """What to do about a carrier's failure."""
+    if isinstance(error, Refused):
+        return (
+            "check the credentials, their permissions and the account's id: `flask providers`"
+            " lists the options"
+        )
+    if isinstance(error, RateLimited):
+        return "wait, and see who else uses up the account's limit"
+    if isinstance(error, Unreachable):
+        return "check the network, base_url if it is set, and the carrier's status page"
+    return "check base_url if it is set; else the carrier has changed its API: report it"

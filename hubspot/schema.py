@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 import regex
 
+from providers.directory import MAX_ID
 from providers.lookup import Number
 from providers.numbers import international
 
@@ -22,8 +23,6 @@ MAX_NAME_UNITS = 24
 """HubSpot keeps the first 24 characters of a friendly name. What it counts is not documented;
 UTF-16 units, as in JavaScript, are the strictest reading."""
 
-MAX_ID = 2**63
-
 
 class NumbersRequest(NamedTuple):
     """HubSpot asks which numbers this user of this portal may connect."""
@@ -31,6 +30,9 @@ class NumbersRequest(NamedTuple):
     app_id: int
     portal_id: int
     user_id: int
+
+
+_IDS = ("appId", "portalId", "userId")  # as NumbersRequest has them
 
 
 class _Item(msgspec.Struct):
@@ -52,8 +54,12 @@ def read_request(body: bytes) -> NumbersRequest:
     payload = _parse(body)
     if not isinstance(payload, dict):
         raise InvalidRequest("The body must be a JSON object.")
-    ids = [_read_id(payload, name) for name in ("appId", "portalId", "userId")]
-    return NumbersRequest(*ids)
+    return NumbersRequest(*[_read_id(payload, name) for name in _IDS])
+
+
+def write_request(asked: NumbersRequest) -> bytes:
+    """HubSpot's question as it sends it, for whoever asks in its place."""
+    return msgspec.json.encode(dict(zip(_IDS, asked, strict=True)))
 
 
 def write_answer(numbers: Sequence[Number]) -> bytes:

@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping
 from functools import cached_property
+from typing import Any
 
+from flask import current_app
+
+from providers import Provider
 from providers.directory import OneAccount, Source, read_account
 from providers.lookup import Lookup
 from providers.options import Faults, in_environ, sift
-from settings import ConfigurationError, Settings, read_settings, serving_faults
+from settings import ConfigurationError, Settings, serving_faults
 
 
 class Service:
@@ -20,14 +24,38 @@ class Service:
         self.environ = environ
 
     @cached_property
+    def _given(self) -> tuple[dict[str, Any], list[str]]:
+        """The settings by name as far as they are good, and what is wrong with the others."""
+        faults: list[str] = []
+        return sift(Settings, *in_environ(Settings, self.environ, faults), faults), faults
+
+    @cached_property
+    def _account(self) -> tuple[Provider | None, list[str]]:
+        """The account of the one-account mode, and what is wrong with it."""
+        given, _ = self._given
+        faults: list[str] = []
+        if given["directory"] or given["directory_toml"] or not given["provider"]:
+            return None, faults
+        return read_account(self.environ, given["provider"], faults), faults
+
+    @cached_property
     def settings(self) -> Settings:
         """The settings, of which some may be missing."""
-        return read_settings(self.environ)
+        given, faults = self._given
+        if faults:
+            raise ConfigurationError(tuple(faults))
+        return Settings(**given)
+
+    @cached_property
+    def faults(self) -> tuple[str, ...]:
+        """What keeps the service from answering, the directory file or text aside."""
+        given, malformed = self._given
+        return (*malformed, *serving_faults(given), *self._account[1])
 
     @cached_property
     def source(self) -> Source | None:
         """The directory file or text, whatever else is wrong; None for a single account."""
-        given = sift(Settings, *in_environ(Settings, self.environ, []), [])
+        given, _ = self._given
         try:
             if given["directory"] or given["directory_toml"]:
                 return Source(self.environ, given["directory"], given["directory_toml"])
@@ -38,21 +66,16 @@ class Service:
     @cached_property
     def directory(self) -> Source | OneAccount:
         """Where the directory in force is to be had. It needs all that serving needs."""
-        faults = serving_faults(self.environ)
-        source = None
+        faults, source, account = self.faults, None, self._account[0]
         try:
             source = self.source
         except ConfigurationError as error:
             faults += error.faults
-        if faults:
-            raise ConfigurationError(tuple(faults))
-        if source:
+        if source and not faults:
             return source
-        settings = self.settings
-        account = read_account(self.environ, settings.provider or "", faults)
-        if account is None:
-            raise ConfigurationError(tuple(faults))
-        return OneAccount(account, settings.hubspot_portal_ids)
+        if account and not faults:
+            return OneAccount(account, self.settings.hubspot_portal_ids)
+        raise ConfigurationError(faults)
 
     @cached_property
     def lookup(self) -> Lookup:
@@ -64,3 +87,9 @@ class Service:
             settings.last_known_good,
             settings.web_threads,
         )
+
+
+def current_service() -> Service:
+    """That of the app whose command runs."""
+    service: Service = current_app.extensions["helpdesk_numbers"]
+    return service

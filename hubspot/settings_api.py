@@ -18,11 +18,8 @@ from requests.auth import AuthBase
 from urllib3.exceptions import InvalidHeader, NameResolutionError
 from urllib3.util import Retry
 
-from .errors import HubSpotError
-
 # Their lines, such as the warning of a malformed header, show the URL, and with it the key.
-for _name in ("urllib3.connection", "urllib3.connectionpool"):
-    logging.getLogger(_name).setLevel(logging.ERROR)
+logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 T = TypeVar("T")
 
@@ -35,7 +32,11 @@ MAX_WAIT_S = 30.0
 _FAMILIES = {"v3": "crm/v3/extensions/calling"}  # the dated generations are alike
 
 
-class APIError(HubSpotError):
+class SettingsError(Exception):
+    """The app's settings at HubSpot could not be read or changed."""
+
+
+class APIError(SettingsError):
     """HubSpot refused, in its own words. `status` is HTTP's; `correlation_id` is for its support.
 
     `category` is HubSpot's, such as VALIDATION_ERROR; empty where it gives none.
@@ -48,7 +49,7 @@ class APIError(HubSpotError):
         super().__init__(f"HubSpot answered {status}{kind}: {message}{trace}")
 
 
-class NoAnswer(HubSpotError):
+class NoAnswer(SettingsError):
     """HubSpot could not be reached, or what answered is not HubSpot."""
 
 

@@ -18,7 +18,9 @@ from .signature import TIMESTAMP_HEADER, Headers, decode_uri
 T = TypeVar("T")
 
 BASE = "{base}"
-"""In a remedy: the base URL that HubSpot signed, which is known once the signature is found."""
+"""In a remedy: the base URL that was signed, which is known once the signature is found."""
+
+SET_PUBLIC_URL = f"set PUBLIC_URL={BASE}"
 
 
 class Change(NamedTuple):
@@ -30,7 +32,6 @@ class Change(NamedTuple):
 
 Variants = dict[T, tuple[Change, ...]]
 
-_SET_PUBLIC_URL = f"set PUBLIC_URL={BASE}"
 # Whoever sends a request decides how much there is to try. What is longer is left as it is.
 _LONGEST_BODY = 1_000  # HubSpot's has about 50 bytes
 _LONGEST_TARGET = 4_000  # what servers take; HubSpot's has about 30 characters
@@ -66,7 +67,7 @@ def _first(headers: Headers, name: str) -> str:
 def schemes(scheme: str) -> Variants[str]:
     """The scheme."""
     remedy = (
-        f"{_SET_PUBLIC_URL} (or, without it, TRUSTED_PROXIES to the number of proxies that set"
+        f"{SET_PUBLIC_URL} (or, without it, TRUSTED_PROXIES to the number of proxies that set"
         " X-Forwarded-Proto)"
     )
     others = ("https", "http")
@@ -87,7 +88,7 @@ def hosts(host: str, headers: Headers, others: Iterable[str]) -> Variants[str]:
         *(f"{bare}:{port}" for port in ports if re.fullmatch("[0-9]{1,5}", port)),
     ]
     causes = ((one, f"another host ({_cut(host)} for {_cut(one)})") for one in meant if one)
-    return _variants(host, ((one, Change(cause, _SET_PUBLIC_URL)) for one, cause in causes))
+    return _variants(host, ((one, Change(cause, SET_PUBLIC_URL)) for one, cause in causes))
 
 
 def targets(
@@ -133,7 +134,7 @@ def _reshaped(
         told = (headers.get("X-Forwarded-Prefix") or "").strip("/")
         for other in ("", *([f"/{told}"] if told else []), *(_PREFIXES if thorough else ())):
             cause = f"another path prefix ({_cut(prefix) or 'none'} for {_cut(other) or 'none'})"
-            yield other + target[len(prefix) :], Change(cause, _SET_PUBLIC_URL)
+            yield other + target[len(prefix) :], Change(cause, SET_PUBLIC_URL)
 
 
 def _requeried(location: str, query: str, *, thorough: bool) -> Iterator[tuple[str, Change]]:
@@ -260,6 +261,14 @@ def _utf8(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
+def sent_twice(what: str) -> Change:
+    """A header arrived more than once, which HTTP joins by commas."""
+    return Change(
+        f"the {what} header was sent twice",
+        "something in front adds it to requests that have it: let it pass as it comes",
+    )
+
+
 def timestamps(given: str, *, thorough: bool) -> Variants[str]:
     """The timestamp header."""
     once = given.partition(",")[0].strip("\"' ")
@@ -273,7 +282,8 @@ def timestamps(given: str, *, thorough: bool) -> Variants[str]:
         "the timestamp was rewritten on the way",
         f"something in front parses and rewrites headers: let {TIMESTAMP_HEADER} pass untouched",
     )
-    return _variants(given, ((text, rewritten) for text in texts))
+    changes = {once: sent_twice("timestamp")} if "," in given else {}
+    return _variants(given, ((text, changes.get(text, rewritten)) for text in texts))
 
 
 def secrets(given: Sequence[str]) -> Variants[str]:

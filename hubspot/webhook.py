@@ -12,7 +12,7 @@ from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMe
 from providers.lookup import Lookup, Outcome, Result
 
 from . import logs
-from .diagnosis import Refused, diagnose
+from .diagnosis import RefusedRequest, diagnose
 from .errors import AppMismatch, InvalidSignature
 from .schema import read_request, write_answer
 from .signature import Version, verify
@@ -50,12 +50,13 @@ class Gate:
             )
         except InvalidSignature as error:
             found = diagnose(
-                Refused(request.method, uri, request.headers, body),
+                RefusedRequest(request.method, uri, request.headers, body),
                 secrets=self.secrets,
                 path=PATH,
                 now_ms=now_ms,
                 versions=self.versions,
                 thorough=False,
+                public_url=self.public_url,
             )
             logs.noted(request.environ).update(
                 signature="invalid",

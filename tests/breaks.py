@@ -66,7 +66,7 @@ class Break:
     secrets: tuple[str, ...] = (SECRET,)
     accepted: tuple[Version, ...] = ("v3",)
     headers: Mapping[str, str | None] = field(default_factory=dict)  # None: lost
-    raw: Mapping[str, Any] = field(default_factory=dict)  # for Refused
+    raw: Mapping[str, Any] = field(default_factory=dict)  # for RefusedRequest
     method: str = "POST"
     signed_as_is: bool = False
 
@@ -264,7 +264,16 @@ BREAKS = [
           headers={V3_HEADER: _v3().replace("=", "%3D").replace("/", "%2F").replace("+", "%2B")}),
     Break("signature in quotes", ALTERED, HEADERS, headers={V3_HEADER: f'"{_v3()}"'}),
     Break("padding lost", ALTERED, HEADERS, headers={V3_HEADER: _v3().rstrip("=")}),
-    Break("signature twice", ALTERED, HEADERS, headers={V3_HEADER: f"{_v3()}, {_v3()}"}),
+    Break("signature twice", "the signature header was sent twice", "let it pass as it comes",
+          headers={V3_HEADER: f"{_v3()}, {_v3()}"}),
+    Break("signature twice, in quotes", f"the signature header was sent twice and {ALTERED}",
+          "let it pass as it comes", headers={V3_HEADER: f'"{_v3()}","{_v3()}"'}),
+    Break("timestamp twice", "the timestamp header was sent twice", "let it pass as it comes",
+          headers={TIMESTAMP_HEADER: f"{NOW},{NOW}"}),
+    Break("both twice",
+          "the timestamp header was sent twice and the signature header was sent twice",
+          "let it pass as it comes",
+          headers={V3_HEADER: f"{_v3()},{_v3()}", TIMESTAMP_HEADER: f"{NOW},{NOW}"}),
     Break("hexadecimal in upper case", ALTERED, HEADERS, version="v2", accepted=("v2",),
           headers={OLD_HEADER: _V2.upper()}),
     # Nothing, and several at once.

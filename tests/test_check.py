@@ -2,6 +2,8 @@
 
 import json
 import socket
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from tests.commands import flask, here
 from tests.https import HOST, https
 from tests.hubspot_api import APP_ID, EXPIRED, HTML, KEY, HubSpotAPI
 from tests.server import Server, serving
+from tests.test_cli_providers import third_party
 
 SECRET = "a-secret-of-tests"
 SID = "AC00000000000000000000000000000000"
@@ -314,6 +317,28 @@ def test_account_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) 
     with Carrier(lambda _: hang) as carrier:
         found = check(twilio(carrier.url))
     assert found["account us"]["text"] == "twilio: no whole answer in time"
+
+
+def test_account_whose_adapter_hangs_is_given_up_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    third_party(
+        tmp_path,
+        "import threading\nfrom providers import Provider\nreleased = threading.Event()\n"
+        "class Slow(Provider):\n    name = 'slow'\n"
+        "    def list_numbers(self, query):\n        released.wait(60)\n        return []\n",
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(check_module, "ACCOUNT_S", 0.3)
+    toml = DIRECTORY.replace("[portals", '[accounts.us]\nprovider = "slow"\n[portals', 1)
+    started = time.monotonic()
+    try:
+        found = check(SETTINGS | {"DIRECTORY_TOML": toml})
+    finally:
+        sys.modules.pop("slow").released.set()
+    assert time.monotonic() - started < 10
+    assert found["account us"]["text"] == "slow: no answer in time"
+    assert found["account desk"]["ok"] is True
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ import json
 import os
 from pathlib import Path
 
+import pytest
+
 from providers.fake import Carrier
 from tests.carrier import TOKEN, refusing, says, twilio_settings
 from tests.commands import flask, here
@@ -96,6 +98,23 @@ def test_a_command_that_needs_settings_lists_what_is_missing() -> None:
     assert "HUBSPOT_CLIENT_SECRET: missing" in done.stderr
     assert "DIRECTORY: missing" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (("numbers", "--portal-id", "1", "--user-id", "1"), 1, "HUBSPOT_CLIENT_SECRET: missing"),
+        (("providers", "try", "telnix"), 2, "did you mean 'telnyx'?"),
+        (("providers", "try", "telnyx"), 2, "TELNYX_API_KEY: missing"),
+        (("webhook", "send", "--portal-id", "1", "--user-id", "1"), 1, "HUBSPOT_CLIENT_SECRET"),
+        (("channel-connection", "show"), 1, "HUBSPOT_APP_ID: missing"),
+    ],
+)
+def test_failure_is_told_as_json_too(arguments: tuple[str, ...], status: int, said: str) -> None:
+    done = here({}, *arguments, "--json")
+    assert done.returncode == status
+    assert said in json.loads(done.stdout)["error"]
+    assert said in done.stderr
 
 
 def test_providers_need_no_settings_and_show_no_values() -> None:

@@ -75,7 +75,7 @@ def test_a_refusal_is_told_with_what_to_do(carrier: Carrier, as_json: tuple[str,
     if as_json:
         assert json.loads(done.stdout)["error"]["outcome"] == "refused"
     else:
-        assert "telnyx: refused: answered 401. Check the credentials" in done.stderr
+        assert "telnyx: refused: answered 401\n  → check the credentials" in done.stderr
 
 
 def test_a_carrier_that_asks_to_wait_is_quoted(carrier: Carrier) -> None:

@@ -90,6 +90,13 @@ def test_prefix_of_the_public_url_is_not_taken_twice(url: str) -> None:
     assert found["url"] == f"{PUBLIC}/crm{PATH}"
 
 
+def test_public_url_that_is_set_is_not_to_be_changed_for_any_sender() -> None:
+    failed = {**PLAIN, "url": PATH, "headers": {**PLAIN["headers"], "Host": "numbers.example.com"}}
+    done = explain(stdin=json.dumps(failed), PUBLIC_URL="https://other.example.com")
+    assert "PUBLIC_URL is https://other.example.com" in done.stdout
+    assert f"set PUBLIC_URL={PUBLIC} only if HubSpot calls that" in done.stdout
+
+
 def test_proxies_are_believed_as_the_settings_say() -> None:
     headers = {**PLAIN["headers"], "Host": "numbers.example.com", "X-Forwarded-Proto": "https"}
     failed = json.dumps({**PLAIN, "url": PATH, "headers": headers})

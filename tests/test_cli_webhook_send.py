@@ -62,6 +62,17 @@ def test_send_to_this_machine_signs_for_the_public_url() -> None:
     assert json.loads(refused.stdout)["status"] == 401
 
 
+def test_this_machine_is_recognised_without_a_port_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    public = {"PUBLIC_URL": "https://numbers.example.com"}
+    with serving(SETTINGS | public) as server:
+        monkeypatch.setenv("HTTP_PROXY", server.url)  # for nothing listens at port 80 here
+        monkeypatch.setenv("NO_PROXY", "")
+        for url in ("http://localhost", "http://127.0.0.1/", "http://[::1]/", "http://LOCALHOST"):
+            done = send(url, **public)
+            assert done.returncode == 0, url
+            assert "signed for https://numbers.example.com/" in done.stdout
+
+
 def test_send_to_nobody_says_so() -> None:
     url = f"http://127.0.0.1:{free_port()}"
     done = flask(SETTINGS, "webhook", "send", *WHO, "--url", url)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from werkzeug.datastructures import Headers
 
-from hubspot.diagnosis import Diagnosis, Refused, diagnose
+from hubspot.diagnosis import Diagnosis, RefusedRequest, diagnose
 from hubspot.errors import InvalidSignature
 from hubspot.failed_request import read_log
 from hubspot.signature import (
@@ -29,7 +29,7 @@ from tests.breaks import BODY, BREAKS, HOST, NOW_MS, SECRET, URL, Break
 
 
 def diagnosis(broken: Break, *, thorough: bool) -> Diagnosis:
-    request = Refused(
+    request = RefusedRequest(
         broken.method,
         broken.arrived_url,
         Headers(broken.arrived_headers()),
@@ -84,7 +84,7 @@ def of(
     headers: dict[str, str], uri: str = URL, body: bytes = BODY, *, method: str = "POST",
     now_ms: int = NOW_MS, others: tuple[str, ...] = (), **more: Any,
 ) -> Diagnosis:  # fmt: skip
-    request = Refused(method, uri, Headers(headers), body, others)
+    request = RefusedRequest(method, uri, Headers(headers), body, others)
     return diagnose(request, **{"secrets": [SECRET], "path": PATH, "now_ms": now_ms, **more})
 
 
@@ -229,7 +229,7 @@ bodies = (
 def test_diagnosis_never_fails_whatever_arrives(
     headers: dict[str, str], url: str, body: bytes, method: str, others: list[str]
 ) -> None:
-    request = Refused(method, url, Fields(headers), body, tuple(others))
+    request = RefusedRequest(method, url, Fields(headers), body, tuple(others))
     for given_headers in (headers, {**headers, V3_HEADER: GOOD[V3_HEADER]}):
         request = request._replace(headers=Fields(given_headers))
         found = diagnose(request, secrets=["another"], path=PATH, now_ms=NOW_MS, thorough=False)
@@ -243,5 +243,7 @@ def test_diagnosis_never_fails_whatever_arrives(
 def test_thorough_diagnosis_never_fails_either(
     headers: dict[str, str], url: str, body: bytes
 ) -> None:
-    request = Refused("POST", url, Fields({**headers, V3_HEADER: GOOD[V3_HEADER]}), body[:2000])
+    request = RefusedRequest(
+        "POST", url, Fields({**headers, V3_HEADER: GOOD[V3_HEADER]}), body[:2000]
+    )
     assert diagnose(request, secrets=["another"], path=PATH, now_ms=NOW_MS).cause != NOTHING

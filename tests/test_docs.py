@@ -14,8 +14,9 @@ from msgspec.structs import FieldInfo, fields
 
 import providers
 from hubspot import cli
-from hubspot.diagnosis import Refused, diagnose
+from hubspot.diagnosis import RefusedRequest, diagnose
 from hubspot.errors import InvalidSignature
+from hubspot.service import Service
 from hubspot.signature import (
     OLD_HEADER,
     OLD_VERSION_HEADER,
@@ -30,7 +31,7 @@ from providers.errors import ProviderError
 from providers.options import Faults, default_of
 from providers.static import Static
 from providers.twilio import Twilio
-from settings import Settings, read_settings, serving_faults
+from settings import Settings
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -122,16 +123,16 @@ def test_env_example_names_every_setting_and_nothing_unknown() -> None:
 
 def test_env_example_is_a_configuration_that_can_be_started_with() -> None:
     values = dotenv_values(ROOT / ".env.example")
-    settings = read_settings({name: value for name, value in values.items() if value})
+    settings = Service({name: value for name, value in values.items() if value}).settings
     assert settings.provider == "twilio"
 
 
 def test_env_example_as_it_comes_says_what_to_fill_in() -> None:
     """It starts nothing with made-up credentials."""
     values = dotenv_values(ROOT / ".env.example")
-    faults = serving_faults({name: value for name, value in values.items() if value})
+    faults = Service({name: value for name, value in values.items() if value}).faults
     assert [fault.partition(":")[0] for fault in faults] == [
-        "HUBSPOT_CLIENT_SECRET", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "HUBSPOT_PORTAL_IDS",
+        "HUBSPOT_CLIENT_SECRET", "HUBSPOT_PORTAL_IDS", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN",
     ]  # fmt: skip
 
 
@@ -283,7 +284,7 @@ def test_troubleshooting_has_the_reason_of_this_401(headers: dict[str, str]) -> 
 def test_troubleshooting_has_the_cause_of_this_401(headers: dict[str, str]) -> None:
     if V3_HEADER not in headers and headers:
         headers = headers | {OLD_VERSION_HEADER: "v2"}
-    refused = Refused("POST", URL, headers, BODY)
+    refused = RefusedRequest("POST", URL, headers, BODY)
     found = diagnose(refused, secrets=["s"], path=PATH, now_ms=NOW_MS)
     assert f"`{found.cause}`" in {row[0] for row in rows(page("docs/troubleshooting.md"))}
 

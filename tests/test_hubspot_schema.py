@@ -12,7 +12,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hubspot.errors import InvalidRequest
-from hubspot.schema import MAX_NAME_UNITS, clean, friendly_names, read_request, write_answer
+from hubspot.schema import (
+    MAX_NAME_UNITS,
+    NumbersRequest,
+    clean,
+    friendly_names,
+    read_request,
+    write_answer,
+    write_request,
+)
 from providers.lookup import Number
 
 IDS = {"appId": 54321, "portalId": 62515, "userId": 12345}
@@ -33,6 +41,10 @@ def with_id(field: str, literal: str) -> bytes:
 
 def test_hubspots_question_is_read() -> None:
     assert read_request(GOOD) == (54321, 62515, 12345)
+
+
+def test_question_is_written_as_hubspot_writes_it() -> None:
+    assert json.loads(write_request(NumbersRequest(54321, 62515, 12345))) == IDS
 
 
 @pytest.mark.parametrize("literal", ["1", "9223372036854775807", "4503599627370497"])

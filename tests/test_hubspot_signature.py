@@ -9,7 +9,7 @@ import pytest
 from werkzeug.datastructures import Headers
 from werkzeug.test import TestResponse
 
-from hubspot.diagnosis import Refused, diagnose
+from hubspot.diagnosis import RefusedRequest, diagnose
 from hubspot.errors import InvalidSignature
 from hubspot.signature import (
     MAX_AGE_MS,
@@ -286,7 +286,7 @@ def test_garbage_for_a_signature_is_one_refusal(signature: str) -> None:
     with pytest.raises(InvalidSignature):
         verify(headers, **facts, now_ms=NOW_MS, versions=ALL)
     found = diagnose(
-        Refused("POST", URI, headers, BODY), secrets=[SECRET], path="/hubspot", now_ms=NOW_MS
+        RefusedRequest("POST", URI, headers, BODY), secrets=[SECRET], path="/hubspot", now_ms=NOW_MS
     )
     assert "signature" in found.cause
     assert found.cause != "nothing: the signature is valid"

@@ -182,12 +182,15 @@ REMEDIES: list[tuple[dict[str, str], str, str, str, str]] = [
      "set PUBLIC_URL=https://localhost (or, without it, TRUSTED_PROXIES to the number of proxies"
      " that set X-Forwarded-Proto)"),
     ({"PUBLIC_URL": "http://numbers.example.com"}, PATH, PUBLIC + PATH, "http for https",
-     f"set PUBLIC_URL={PUBLIC} (or"),
+     f"PUBLIC_URL is http://numbers.example.com, and whoever signed called {PUBLIC}: set"
+     f" PUBLIC_URL={PUBLIC} only if HubSpot calls that"),
     ({"PUBLIC_URL": PUBLIC}, PATH, f"https://localhost{PATH}",
-     "another host (numbers.example.com for localhost)", "set PUBLIC_URL=https://localhost"),
+     "another host (numbers.example.com for localhost)",
+     "set PUBLIC_URL=https://localhost only if HubSpot calls that"),
     ({"PUBLIC_URL": PUBLIC}, PATH + "?a=1", f"http://localhost{PATH}?a=1",
      "https for http and another host (numbers.example.com for localhost)",
-     "set PUBLIC_URL=http://localhost"),
+     f"PUBLIC_URL is {PUBLIC}, and whoever signed called http://localhost: set"
+     " PUBLIC_URL=http://localhost only if HubSpot calls that"),
     ({}, PATH, f"http://localhost{PATH}/", "a trailing slash was lost on the way",
      f"register exactly the URL that arrives: flask channel-connection update --url"
      f" http://localhost{PATH}"),

@@ -149,7 +149,7 @@ def test_app_json_names_known_variables_and_no_secret() -> None:
     settings = {field.name.upper(): field for field in fields(Settings)}
     assert set(described["env"]) <= set(settings) | options
     required = {name for name, about in described["env"].items() if about.get("required", True)}
-    assert required == {"HUBSPOT_CLIENT_SECRET"}  # read_settings() does without, serving does not
+    assert required == {"HUBSPOT_CLIENT_SECRET"}  # Service.settings does without
     assert not [
         name for name, about in described["env"].items() if "TOKEN" in name and "value" in about
     ]
