@@ -61,6 +61,16 @@ class worker_class(_ThreadWorker):  # noqa: N801 - gunicorn's setting
         finally:
             del self._handled[conn]
 
+    def set_accept_enabled(self, enabled):
+        super().set_accept_enabled(enabled)
+        if not enabled and not self.alive:  # gunicorn closes the port only at the end of the stop
+            for listener in self.sockets:
+                accepted = -1
+                while accepted < self.nr_conns:  # whoever is in the queue already is answered
+                    accepted = self.nr_conns
+                    self.accept(listener)
+                listener.close()
+
     def murder_pending(self):  # called once a second, or more often
         super().murder_pending()
         if (now := _time.monotonic()) < self._next_look:

@@ -12,6 +12,8 @@ import requests
 
 from hubspot.signature import signed_headers
 from hubspot.webhook import MAX_BODY_BYTES, PATH
+from providers.fake import Carrier, hang
+from tests.carrier import does, twilio_settings
 from tests.server import Server, serving
 
 SETTINGS = {
@@ -125,3 +127,17 @@ def test_connections_that_say_nothing_do_not_hold_up_the_stop(sign: signal.Signa
         started = time.monotonic()
         server.process.wait(timeout=30)
         assert time.monotonic() - started < 5
+
+
+def test_the_port_closes_as_the_stop_begins() -> None:
+    """So that a proxy in front goes elsewhere at once."""
+    with Carrier(does(hang)) as carrier:
+        settings = {**SETTINGS, **twilio_settings(carrier.url), "LOOKUP_DEADLINE": "4"}
+        with serving(settings) as server, connect(server) as asked:
+            asked.sendall(signed(server, BODY, f"Content-Length: {len(BODY)}") + BODY)
+            time.sleep(0.3)
+            server.process.terminate()
+            time.sleep(1.5)
+            with pytest.raises(ConnectionRefusedError):
+                connect(server)
+            assert asked.recv(65_536).startswith(b"HTTP/1.1 503")
