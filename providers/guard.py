@@ -23,7 +23,7 @@ FAILURES = 3
 """So many failed calls in a row open the breaker."""
 
 FIRST_PAUSE_S = 5.0
-LONGEST_PAUSE_S = 60.0
+LONGEST_PAUSE_S = 30.0
 """How long an open breaker leaves the account alone; doubled at each failed trial."""
 
 MOST_CALLS = 4
