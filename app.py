@@ -1,7 +1,6 @@
 """The service: settings, directory, lookup, routes, commands, error table. Wiring only."""
 
 import math
-import os
 import traceback
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 
 from hubspot import logs
 from hubspot.errors import AppMismatch, InvalidRequest, InvalidSignature
-from hubspot.service import Service
+from hubspot.service import Service, service_of_process
 from hubspot.webhook import MAX_BODY_BYTES, PATH, Gate, blueprint
 from providers.errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
 
@@ -43,14 +42,14 @@ RETRY_AFTER_S = 5
 """When to try again, where the provider does not say."""
 
 
-def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
-    """The WSGI application.
+def create_app(environ: Mapping[str, str] | None = None) -> Flask:
+    """The WSGI application, by another environment than the process's own if one is given.
 
     Raises:
         ConfigurationError: settings or directory are not usable; it lists every fault.
     """
     app = Flask(__name__, static_folder=None)
-    service = Service(environ)
+    service = service_of_process() if environ is None else Service(environ)
     app.extensions["helpdesk_numbers"] = service
     if _command_is_looked_up():  # it reads what it needs itself: `flask check` must start anyway
         from hubspot import cli  # which serving can start without

@@ -16,13 +16,13 @@ from gunicorn.glogging import Logger as _Logger
 from gunicorn.workers.gthread import ThreadWorker as _ThreadWorker
 
 from hubspot import logs as _logs
-from hubspot.service import Service as _Service
+from hubspot.service import service_of_process as _service_of_process
 from settings import ConfigurationError as _ConfigurationError
 
 # Faults of the settings and the directory stop the start here: one message, from one process. On a
 # reload (SIGHUP) the directory is left to the running app, which keeps the old one if it must.
 try:
-    _service = _Service(_os.environ)
+    _service = _service_of_process()
     if "app" not in _sys.modules:
         _service.directory  # noqa: B018 - made here to see whether it can be
     _settings = _service.settings

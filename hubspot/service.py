@@ -1,7 +1,8 @@
 """What one process is made of, made when first asked for."""
 
+import os
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from flask import current_app
@@ -93,3 +94,10 @@ def current_service() -> Service:
     """That of the app whose command runs."""
     service: Service = current_app.extensions["helpdesk_numbers"]
     return service
+
+
+@cache
+def service_of_process() -> Service:
+    """The service by this process's environment. gunicorn's configuration and the app share it, so
+    that a large directory is read once."""
+    return Service(os.environ)

@@ -31,10 +31,15 @@ MOST_CALLS = 4
 one for all with their owners' addresses); more are calls that hang beyond their deadline, which
 adapters without ours may do."""
 
-BRIEF_S = (0.25, 1.0)
-"""Callers beyond the share of threads wait until the call has taken three times as long as usual
-and at least the first. The second counts while nobody knows what is usual, and as a limit in a
-crowd. For an account whose last call outlasted the deadline it is the first."""
+BRIEF_S = 0.25
+"""Callers beyond the share of threads wait until the call has taken three times as long as usual,
+but at least so long; no longer for an account whose last call outlasted the deadline."""
+
+UNKNOWN_S = 2.0
+"""The same while nobody knows what is usual."""
+
+CROWDED_S = 1.5
+"""The most of it while most of the worker's threads wait."""
 
 Answer = list[PhoneNumber] | ProviderError
 _Scope = tuple[tuple[str, ...], tuple[str, ...], str | None]
@@ -149,13 +154,10 @@ class Guard:
                 self._patient -= patient
 
     def _brief_s(self, crowded: bool) -> float:
-        least, most = BRIEF_S
         if self._hung:
-            return least
-        if self._usual_s is None:
-            return most
-        brief_s = max(least, 3 * self._usual_s)
-        return min(brief_s, most) if crowded else brief_s
+            return BRIEF_S
+        brief_s = UNKNOWN_S if self._usual_s is None else max(BRIEF_S, 3 * self._usual_s)
+        return min(brief_s, CROWDED_S) if crowded else brief_s
 
     def _left_alone(self, left_s: float) -> ProviderError:
         kind, reason = self._last_failure

@@ -183,7 +183,8 @@ def crowd(guarded: Guard, account: Provider, count: int) -> list[float]:
 def test_a_hanging_account_holds_its_share_of_threads_to_the_end_and_the_others_briefly(
     make_guard: Callable[..., Guard], released: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guard, "BRIEF_S", (0.1, 0.2))
+    monkeypatch.setattr(guard, "BRIEF_S", 0.1)
+    monkeypatch.setattr(guard, "UNKNOWN_S", 0.2)
     seconds = crowd(make_guard(deadline_s=1, share=4), Account(released, ONE), 16)
     assert all(waited < 0.7 for waited in seconds[:12])
     assert all(waited >= 1 for waited in seconds[12:])
@@ -192,7 +193,8 @@ def test_a_hanging_account_holds_its_share_of_threads_to_the_end_and_the_others_
 def test_who_comes_to_a_crowd_late_is_turned_away_at_once(
     make_guard: Callable[..., Guard], released: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guard, "BRIEF_S", (0.1, 0.1))
+    monkeypatch.setattr(guard, "BRIEF_S", 0.1)
+    monkeypatch.setattr(guard, "UNKNOWN_S", 0.1)
     guarded, account = make_guard(deadline_s=5, share=1), Account(released, ONE)
     with ThreadPoolExecutor(1) as callers:
         first = callers.submit(ask, guarded, account)
@@ -208,7 +210,8 @@ def test_a_crowd_at_a_slow_account_is_answered_all_the_same(
     make_guard: Callable[..., Guard], released: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At the first call nobody knows how long it takes."""
-    monkeypatch.setattr(guard, "BRIEF_S", (0.1, 5.0))
+    monkeypatch.setattr(guard, "BRIEF_S", 0.1)
+    monkeypatch.setattr(guard, "UNKNOWN_S", 5.0)
     threading.Timer(0.5, released.set).start()
     guarded, account = make_guard(share=1), Account(released, ONE)
     with ThreadPoolExecutor(8) as callers:
@@ -218,7 +221,8 @@ def test_a_crowd_at_a_slow_account_is_answered_all_the_same(
 def test_an_account_that_hung_last_time_is_waited_for_by_one(
     make_guard: Callable[..., Guard], released: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guard, "BRIEF_S", (0.1, 5.0))
+    monkeypatch.setattr(guard, "BRIEF_S", 0.1)
+    monkeypatch.setattr(guard, "UNKNOWN_S", 5.0)
     slowly = threading.Event()
     threading.Timer(1.0, slowly.set).start()
     account = Account(slowly, Unreachable("no whole answer in time"), released, ONE)
@@ -244,7 +248,8 @@ def test_a_failure_that_came_at_once_costs_the_next_crowd_nothing(
 def test_all_hanging_accounts_together_hold_half_of_the_threads(
     released: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guard, "BRIEF_S", (0.1, 0.2))
+    monkeypatch.setattr(guard, "BRIEF_S", 0.1)
+    monkeypatch.setattr(guard, "UNKNOWN_S", 0.2)
     room = Room(8)
     guards = [Guard(room, 1, lambda *_: None) for _ in range(8)]
 
@@ -273,7 +278,8 @@ def test_calls_that_hang_leave_the_threads_to_accounts_that_answer(
 def test_neither_callers_that_gave_up_nor_calls_that_nobody_waits_for_use_up_the_share(
     make_guard: Callable[..., Guard], released: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guard, "BRIEF_S", (0.05, 0.05))
+    monkeypatch.setattr(guard, "BRIEF_S", 0.05)
+    monkeypatch.setattr(guard, "UNKNOWN_S", 0.05)
     guarded = make_guard(deadline_s=0.3, share=2)
     crowd(guarded, Account(released, ONE), 8)
     released.set()

@@ -96,8 +96,9 @@ def test_users_with_rules_of_their_own_cost_two_listings(
         for user, number in enumerate(shown)
     )
     carrier.answer = slowly(twilio, 0.5)
+    toml = twilio_account("acme", carrier.url) + rules
     client = service(
-        carrier.url, LOOKUP_DEADLINE="4", DIRECTORY_TOML=twilio_account("acme", carrier.url) + rules
+        carrier.url, LOOKUP_DEADLINE="4", WEB_THREADS=str(len(shown)), DIRECTORY_TOML=toml
     )
     lookup = client.application.extensions["helpdesk_numbers"].lookup
 
