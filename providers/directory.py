@@ -10,6 +10,7 @@ import re
 import threading
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -171,7 +172,7 @@ class OneAccount:
 
 def read_account(environ: Mapping[str, str], provider: str, faults: list[str]) -> Provider | None:
     """The one account, named like its provider, out of the `<PROVIDER>_<OPTION>` variables."""
-    kind = _load(provider, "PROVIDER", faults)
+    kind = _kind(_load(provider), "PROVIDER", faults)
     options = from_environ(kind.Options, environ, faults, prefix(provider)) if kind else None
     return _make(kind, options, provider, "PROVIDER", faults) if kind and options else None
 
@@ -223,6 +224,7 @@ def _table(
 def _accounts(
     tables: Mapping[str, dict[str, Any]], faults: list[str], before: Directory | None
 ) -> Iterator[tuple[str, Provider]]:
+    load_once = cache(_load)  # else the packages installed are gone through for each account
     for name, table in tables.items():
         place = f"accounts.{name}"
         provider = table.get("provider")
@@ -230,7 +232,7 @@ def _accounts(
             if provider is not FAULTY:
                 faults.append(f"{place}.provider: missing")
             continue
-        kind = _load(provider, f"{place}.provider", faults)
+        kind = _kind(load_once(provider), f"{place}.provider", faults)
         given = {key: value for key, value in table.items() if key != "provider"}
         options = build(kind.Options, given, _below(place), faults) if kind else None
         if kind is None or options is None:
@@ -262,7 +264,7 @@ def _portals(
         place = f"portals.{text}"
         portal_id = _id(text, place, faults)
         portal = sift(_PortalTable, table, _below(place), faults)
-        accounts = portal.get("accounts", tuple(known))
+        accounts = portal["accounts"] if "accounts" in portal else tuple(known)
         _check_names(accounts, known, f"{place}.accounts", faults)
         countries = {str(known[name].get("country", "")) for name in accounts if name in known}
         country = countries.pop() if len(countries) == 1 else None
@@ -284,12 +286,19 @@ def _below(place: str) -> Callable[[str], str]:
     return lambda name: f"{place}.{name}"
 
 
-def _load(provider: str, place: str, faults: list[str]) -> type[Provider] | None:
+def _load(provider: str) -> type[Provider] | str:
+    """The provider's class, or what is wrong with it."""
     try:
         return load(provider)
     except (LookupError, ImportError) as error:
-        faults.append(f"{place}: {error.args[0]}")
+        return str(error.args[0])
+
+
+def _kind(loaded: type[Provider] | str, place: str, faults: list[str]) -> type[Provider] | None:
+    if isinstance(loaded, str):
+        faults.append(f"{place}: {loaded}")
         return None
+    return loaded
 
 
 def _normalise(

@@ -8,6 +8,7 @@ import difflib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -65,7 +66,7 @@ def sift(
     booleans where a field wants those, since the environment has nothing but texts. A struct's own
     `__post_init__` raises ValueError("field: what is wrong"), or Faults with several of these.
     """
-    known = {field.name: field for field in fields(struct)}
+    known = _fields(struct)
     given, found = dict(values), []
     for name in values.keys() - known.keys():
         found.append(f"{place(name)}: no such option{did_you_mean(name, known)}")
@@ -91,7 +92,9 @@ def _objections(
 
     It stops at its first objection, so the field that this names gets its default, and another try.
     """
-    known = {field.name: field for field in fields(struct)}
+    if not hasattr(struct, "__post_init__"):
+        return
+    known = _fields(struct)
     faulty = {name for name, value in values.items() if value is FAULTY}
     for _ in known:
         try:
@@ -146,7 +149,7 @@ def build(
     """The `struct` with these values, see `sift`; None if any of them is not good."""
     count = len(faults)
     good = sift(struct, values, place, faults)
-    whole = len(good) == len(fields(struct)) and len(faults) == count
+    whole = len(good) == len(_fields(struct)) and len(faults) == count
     return struct(**good) if whole else None
 
 
@@ -158,7 +161,7 @@ def in_environ(
     An empty variable counts as unset. Lists are comma-separated, or JSON; those of tables are JSON.
     """
     values: dict[str, Any] = {}
-    for field in fields(struct):
+    for field in _fields(struct).values():
         variable = (prefix + field.name).upper()
         if text := environ.get(variable, "").strip():
             item = _item(field.type)
@@ -196,6 +199,14 @@ def _leaves(kind: Any) -> set[Any]:
     return set().union(*map(_leaves, inner)) if inner else {kind}
 
 
+# A large directory reads tens of thousands of tables by the same few structs and types, and what
+# `typing` says about these takes longer than all the rest.
+@cache
+def _fields(struct: type[msgspec.Struct]) -> Mapping[str, FieldInfo]:
+    return {field.name: field for field in fields(struct)}
+
+
+@cache
 def _kinds(kind: Any) -> list[Any]:
     """What an optional or annotated type may be."""
     if get_origin(kind) in (Union, UnionType, Annotated):
@@ -203,6 +214,7 @@ def _kinds(kind: Any) -> list[Any]:
     return [kind]
 
 
+@cache
 def _item(kind: Any) -> Any:
     """What it holds if it is a list or tuple, else None."""
     lists = [one for one in _kinds(kind) if get_origin(one) in (tuple, list)]
@@ -259,6 +271,7 @@ def describe(field: FieldInfo) -> str:
     return _meta(field.type, "description")
 
 
+@cache
 def _meta(kind: Any, attribute: str) -> str:
     """The first text of that name in a type's annotations, the outer ones first."""
     found = [getattr(meta, attribute, None) for meta in reversed(getattr(kind, "__metadata__", ()))]
