@@ -18,7 +18,7 @@ from twilio.rest import Client
 app = Flask(__name__)
 secret = os.environ["BY_HAND_SECRET"].encode()
 accounts = json.loads(os.environ["BY_HAND_ACCOUNTS"])  # portal → SID of its sub-account
-client = Client(os.environ["BY_HAND_SID"], os.environ["BY_HAND_TOKEN"])  # type: ignore[no-untyped-call]
+client = Client(os.environ["BY_HAND_SID"], os.environ["BY_HAND_TOKEN"])  # type: ignore[no-untyped-call] # twilio
 client.api.base_url = os.environ["BY_HAND_CARRIER"]  # the one line that no quick start has
 
 
@@ -42,6 +42,6 @@ def phone_numbers() -> ResponseReturnValue:
                 "friendlyName": (number.friendly_name or "")[:24],
             }
             for number in numbers
-            if number.capabilities and number.capabilities["voice"]  # type: ignore[index]
+            if number.capabilities and number.capabilities["voice"]  # type: ignore[index] # twilio: typed as object
         ]
     }

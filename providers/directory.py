@@ -28,6 +28,9 @@ from .options import FAULTY, Faults, build, did_you_mean, from_environ, sift
 
 log = logging.getLogger(__name__)
 
+MANY = 20
+"""Faults, after which nobody is told what was meant: that takes a look at all names."""
+
 MAX_ID = 2**63
 """HubSpot's ids are positive and below this."""
 
@@ -399,7 +402,8 @@ def _check_names(
 ) -> None:
     for index, name in enumerate(names):
         if name not in known:
-            faults.append(f"{place}[{index}]: no account {name!r}{did_you_mean(name, known)}")
+            meant = did_you_mean(name, known) if len(faults) < MANY else ""
+            faults.append(f"{place}[{index}]: no account {name!r}{meant}")
 
 
 def _read(path: Path) -> str:
