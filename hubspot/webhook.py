@@ -1,4 +1,4 @@
-"""The routes: the webhook, which verifies, parses, looks up and answers, and the health checks."""
+"""The webhook: verifies, parses, looks up and answers."""
 
 import time
 from collections import Counter
