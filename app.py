@@ -14,7 +14,7 @@ from hubspot import logs
 from hubspot.errors import AppMismatch, InvalidRequest, InvalidSignature
 from hubspot.service import Service, service_of_process
 from hubspot.webhook import MAX_BODY_BYTES, PATH, Gate, blueprint
-from providers.errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
+from providers.base.errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
 
 ANSWERS: dict[type[Exception], tuple[int, str, str | None]] = {
     InvalidRequest: (400, "VALIDATION_ERROR", None),

@@ -19,8 +19,8 @@ from email.message import Message
 from functools import lru_cache
 from typing import cast
 
-from providers.fake import Asked, Reply
-from providers.http import basic
+from providers.base.http import basic
+from providers.testing.carrier import Asked, Reply
 from tests.carrier import TwilioAPI, twilio_numbers
 
 numbers = twilio_numbers(int(sys.argv[2]))

@@ -4,7 +4,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 
 from providers import Deadline, PhoneNumber, Provider, ProviderError, Query
-from providers.errors import Unreachable
+from providers.base.errors import Unreachable
 
 GRACE_S = 0.5
 """What an adapter gets beyond the deadline to say itself what went wrong."""
@@ -16,7 +16,7 @@ def ask(account: Provider, deadline_s: float, owner: str | None = None) -> list[
     `owner` is the query's.
 
     Raises:
-        ProviderError: see providers/errors.py.
+        ProviderError: see providers/base/errors.py.
     """
     answers: SimpleQueue[list[PhoneNumber] | ProviderError] = SimpleQueue()
 

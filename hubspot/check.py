@@ -14,9 +14,9 @@ from msgspec.structs import fields
 
 import providers
 from providers import Provider
-from providers.base import ANYBODY, PhoneNumber
+from providers.base.errors import ProviderError
+from providers.base.provider import ANYBODY, PhoneNumber
 from providers.directory import Directory, Rule
-from providers.errors import ProviderError
 from providers.lookup import matches_nothing
 from settings import ConfigurationError, Settings
 

@@ -15,8 +15,8 @@ from tabulate import tabulate
 
 import providers
 from providers import PhoneNumber, Provider, ProviderError
-from providers.numbers import to_e164
-from providers.options import describe, from_environ, is_secret
+from providers.base.numbers import to_e164
+from providers.base.options import describe, from_environ, is_secret
 
 from .asking import ask
 from .output import Group, as_json, count, print_json, remedy_for, try_again

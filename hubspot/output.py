@@ -7,7 +7,7 @@ import click
 from flask.cli import AppGroup
 
 from providers import ProviderError
-from providers.errors import RateLimited, Refused, Unreachable
+from providers.base.errors import RateLimited, Refused, Unreachable
 
 _AS_JSON = f"{__name__}.as_json"
 

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import msgspec
 import regex
 
+from providers.base.numbers import international
 from providers.directory import MAX_ID
 from providers.lookup import Number
-from providers.numbers import international
 
 from .errors import InvalidRequest
 

@@ -8,9 +8,9 @@ from typing import Any
 from flask import current_app
 
 from providers import Provider
+from providers.base.options import Faults, in_environ, sift
 from providers.directory import OneAccount, Source, read_account
 from providers.lookup import Lookup
-from providers.options import Faults, in_environ, sift
 from settings import ConfigurationError, Settings, serving_faults
 
 

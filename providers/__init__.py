@@ -4,12 +4,12 @@ import importlib
 import pkgutil
 from importlib.metadata import EntryPoint, entry_points
 
-from .base import Deadline, PhoneNumber, Provider, Query
-from .errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
-from .http import JSON, HTTPProvider, Page, Request, basic, bearer
-from .numbers import plus
-from .oauth import OAuthProvider, TokenRequest
-from .options import Faults, Secret, did_you_mean
+from .base.errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
+from .base.http import JSON, HTTPProvider, Page, Request, basic, bearer
+from .base.numbers import plus
+from .base.oauth import OAuthProvider, TokenRequest
+from .base.options import Faults, Secret, did_you_mean
+from .base.provider import Deadline, PhoneNumber, Provider, Query
 
 __all__ = [
     "JSON",
@@ -40,29 +40,13 @@ __all__ = [
 GROUP = "helpdesk_numbers.providers"
 """The entry-point group of third parties' adapters."""
 
-_INFRASTRUCTURE = {
-    "base",
-    "contract",
-    "contract_local",
-    "contract_oauth",
-    "directory",
-    "errors",
-    "fake",
-    "guard",
-    "http",
-    "lookup",
-    "memory",
-    "numbers",
-    "oauth",
-    "options",
-    "paging",
-    "testing",
-}
+_INFRASTRUCTURE = {"directory", "guard", "lookup", "memory"}
 BUILT_IN = tuple(
     sorted(module.name for module in pkgutil.iter_modules(__path__)
-           if module.name not in _INFRASTRUCTURE)
+           if not module.ispkg and module.name not in _INFRASTRUCTURE)
 )  # fmt: skip
-"""Modules of this folder, found by name, so that a bare checkout needs no installation."""
+"""Modules of this folder: each is a carrier, and each folder is machinery, so there is no list to
+keep, and a bare checkout needs no installation."""
 
 
 def names() -> list[str]:

@@ -9,10 +9,10 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from .base import PhoneNumber, Query
-from .http import JSON, HTTPProvider, Page, Request, basic
-from .options import Secret
-from .paging import link
+from .base.http import JSON, HTTPProvider, Page, Request, basic
+from .base.options import Secret
+from .base.paging import link
+from .base.provider import PhoneNumber, Query
 
 PAGE_SIZE = 50  # the most it gives
 

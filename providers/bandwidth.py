@@ -13,13 +13,13 @@ from xml.etree.ElementTree import Element, TreeBuilder, XMLParser
 
 from msgspec import Meta
 
-from .base import PhoneNumber, Query
-from .errors import Unreadable
-from .http import Page, Request, basic
-from .numbers import plus
-from .oauth import OAuthProvider, TokenRequest
-from .options import Secret
-from .paging import token
+from .base.errors import Unreadable
+from .base.http import Page, Request, basic
+from .base.numbers import plus
+from .base.oauth import OAuthProvider, TokenRequest
+from .base.options import Secret
+from .base.paging import token
+from .base.provider import PhoneNumber, Query
 
 PAGE_SIZE = 2500  # the most it gives; more is error 1006
 

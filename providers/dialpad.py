@@ -10,10 +10,10 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from .base import PhoneNumber, Query
-from .http import JSON, HTTPProvider, Page, Request, User, Users, bearer
-from .options import Secret
-from .paging import token
+from .base.http import JSON, HTTPProvider, Page, Request, User, Users, bearer
+from .base.options import Secret
+from .base.paging import token
+from .base.provider import PhoneNumber, Query
 
 
 class _Reply(msgspec.Struct):

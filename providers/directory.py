@@ -22,9 +22,9 @@ from typing import IO, Any, Literal
 import msgspec
 
 from . import load, prefix
-from .base import Provider
-from .numbers import to_e164
-from .options import FAULTY, Faults, build, did_you_mean, from_environ, sift
+from .base.numbers import to_e164
+from .base.options import FAULTY, Faults, build, did_you_mean, from_environ, sift
+from .base.provider import Provider
 
 log = logging.getLogger(__name__)
 

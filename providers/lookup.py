@@ -10,12 +10,12 @@ from functools import lru_cache
 from typing import Any, Literal, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
-from .base import Deadline, PhoneNumber, Provider, Query
+from .base.errors import ProviderError, RateLimited, Refused, Unreachable
+from .base.numbers import to_e164
+from .base.provider import Deadline, PhoneNumber, Provider, Query
 from .directory import Directory, Grant, Rule
-from .errors import ProviderError, RateLimited, Refused, Unreachable
 from .guard import Call, Guard, Room
 from .memory import LastKnownGood
-from .numbers import to_e164
 
 NumbersSource = Literal["live", "partial", "last-known-good"]
 Made = TypeVar("Made")

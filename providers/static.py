@@ -5,9 +5,9 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from .base import PhoneNumber, Provider, Query
-from .numbers import to_e164
-from .options import Faults
+from .base.numbers import to_e164
+from .base.options import Faults
+from .base.provider import PhoneNumber, Provider, Query
 
 
 class Static(Provider):

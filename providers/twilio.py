@@ -12,9 +12,9 @@ from twilio.http import HttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
-from .base import PhoneNumber, Provider, Query
-from .http import BaseURL, Listing, decode_json
-from .options import Secret
+from .base.http import BaseURL, Listing, decode_json
+from .base.options import Secret
+from .base.provider import PhoneNumber, Provider, Query
 
 PAGE_SIZE = 1000  # the most it gives; the client's own default asks for 50 at a time
 

@@ -9,11 +9,11 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from .base import PhoneNumber, Query
-from .http import JSON, HTTPProvider, Page, Request, basic
-from .numbers import plus
-from .options import Secret
-from .paging import count_up
+from .base.http import JSON, HTTPProvider, Page, Request, basic
+from .base.numbers import plus
+from .base.options import Secret
+from .base.paging import count_up
+from .base.provider import PhoneNumber, Query
 
 PAGE_SIZE = 100  # the most it gives
 

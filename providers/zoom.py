@@ -9,12 +9,12 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from .base import PhoneNumber, Query
-from .http import JSON, Page, Request, User, Users, basic
-from .numbers import plus
-from .oauth import OAuthProvider, TokenRequest
-from .options import Secret
-from .paging import token
+from .base.http import JSON, Page, Request, User, Users, basic
+from .base.numbers import plus
+from .base.oauth import OAuthProvider, TokenRequest
+from .base.options import Secret
+from .base.paging import token
+from .base.provider import PhoneNumber, Query
 
 PAGE_SIZE = 100  # the most it gives
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
-from providers.base import PhoneNumber, Provider, Query
+from providers.base.errors import ProviderError
+from providers.base.provider import PhoneNumber, Provider, Query
 from providers.directory import Directory, Portal, Rule
-from providers.errors import ProviderError
 from providers.guard import Guard
 from providers.lookup import Lookup, Result
 

@@ -1,4 +1,4 @@
-"""What carriers answer, well and badly, for the server of providers/fake.py.
+"""What carriers answer, well and badly, for the server of providers/testing/carrier.py.
 
 `TwilioAPI` follows Twilio's description.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from providers.fake import Answer, Asked, Fault, Reply, dripping
+from providers.testing.carrier import Answer, Asked, Fault, Reply, dripping
 
 DATA = Path(__file__).parent / "data"
 SID = "AC" + "0" * 31 + "1"

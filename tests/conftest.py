@@ -19,9 +19,10 @@ from app import create_app
 from hubspot import logs
 from hubspot.signature import Version, signed_headers
 from hubspot.webhook import PATH
-from providers import guard, http
-from providers.fake import Carrier
+from providers import guard
+from providers.base import http
 from providers.guard import Guard, Room
+from providers.testing.carrier import Carrier
 from tests.carrier import SID, TOKEN, TwilioAPI, twilio_numbers
 from tests.https import make_certificate
 from tests.hubspot_api import HubSpotAPI

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
-from providers.fake import Asked, Carrier, Reply
+from providers.testing.carrier import Asked, Carrier, Reply
 
 APP_ID = 54321
 KEY = "a-developer-key-of-tests"

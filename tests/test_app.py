@@ -15,11 +15,11 @@ from werkzeug.test import TestResponse
 
 import app as service
 import hubspot.errors
-import providers.errors
+import providers.base.errors
 from app import create_app
 from hubspot.errors import HubSpotError
 from hubspot.webhook import MAX_BODY_BYTES, PATH
-from providers.fake import Answer, Carrier
+from providers.testing.carrier import Answer, Carrier
 from tests.carrier import refusing, says, twilio_account
 
 Post = Callable[..., TestResponse]
@@ -297,7 +297,7 @@ def errors_of(module: ModuleType) -> list[type[Exception]]:
     return [kind for kind in kinds if issubclass(kind, Exception) and kind is not HubSpotError]
 
 
-@pytest.mark.parametrize("kind", [*errors_of(hubspot.errors), *errors_of(providers.errors)])
+@pytest.mark.parametrize("kind", [*errors_of(hubspot.errors), *errors_of(providers.base.errors)])
 def test_every_error_has_an_answer(kind: type[Exception]) -> None:
     """HubSpotError aside, which is only there to be derived from."""
     assert set(kind.__mro__) & set(service.ANSWERS)

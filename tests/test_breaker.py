@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from providers import guard
-from providers.base import Query
-from providers.errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
+from providers.base.errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
+from providers.base.provider import Query
 from providers.guard import Guard
 from tests.accounts import EAST, ONE, WEST, Account, ask, ask_at_once
 

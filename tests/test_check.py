@@ -12,7 +12,7 @@ import pytest
 
 from hubspot import check as check_module
 from hubspot.webhook import PATH
-from providers.fake import Answer, Carrier, Reply, hang
+from providers.testing.carrier import Answer, Carrier, Reply, hang
 from tests.carrier import TwilioAPI, says, twilio_numbers
 from tests.commands import flask, here
 from tests.https import HOST, https

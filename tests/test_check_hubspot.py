@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hubspot.webhook import PATH
-from providers.fake import Carrier, Reply
+from providers.testing.carrier import Carrier, Reply
 from tests.carrier import refusing
 from tests.hubspot_api import CORRELATION_ID, EXPIRED, HTML, KEY, HubSpotAPI, refusal
 from tests.server import Server

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from providers.fake import Carrier
+from providers.testing.carrier import Carrier
 from tests.carrier import TOKEN, refusing, says, twilio_settings
 from tests.commands import flask, here
 from tests.server import ROOT

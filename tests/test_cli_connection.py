@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hubspot.webhook import PATH
-from providers.fake import Carrier
+from providers.testing.carrier import Carrier
 from tests.carrier import says
 from tests.commands import Done, here
 from tests.https import HOST, https

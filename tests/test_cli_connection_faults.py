@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from providers.fake import Reply
+from providers.testing.carrier import Reply
 from tests.carrier import refusing
 from tests.commands import flask, here
 from tests.hubspot_api import (

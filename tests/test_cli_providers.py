@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from providers.fake import Asked, Carrier, Reply, hang
+from providers.testing.carrier import Asked, Carrier, Reply, hang
 from tests.commands import flask, here
 from tests.server import ROOT, environ
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from hubspot.webhook import PATH
-from providers.fake import Carrier, Reply
+from providers.testing.carrier import Carrier, Reply
 from tests.commands import Done, flask, here
 from tests.server import Server, free_port, serving
 from tests.test_cli import SETTINGS

@@ -22,9 +22,9 @@ from providers import (
     Request,
     Secret,
     bearer,
-    paging,
     plus,
 )
+from providers.base import paging
 from providers.static import Static
 from providers.testing import (
     ByLink,
@@ -140,6 +140,6 @@ def test_nothing_that_serves_needs_pytest(pytester: pytest.Pytester) -> None:
     code = (
         f"import sys; sys.path.insert(0, {str(root)!r}); import app, providers\n"
         "for name in providers.BUILT_IN: providers.load(name)\n"
-        "assert not {'pytest', 'providers.testing', 'providers.fake'} & set(sys.modules)"
+        "assert not {'pytest', 'providers.testing', 'providers.testing.carrier'} & set(sys.modules)"
     )
     assert pytester.run(sys.executable, "-c", code).ret == 0

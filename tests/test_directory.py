@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from providers.base import Provider
+from providers.base.options import Faults
+from providers.base.provider import Provider
 from providers.directory import OneAccount, Rule, Source, parse, read_account
 from providers.lookup import Lookup
-from providers.options import Faults
 from tests.accounts import Fixed
 
 TOKEN = "token-of-acme"

@@ -27,8 +27,8 @@ from hubspot.signature import (
 )
 from hubspot.webhook import PATH
 from providers import directory
-from providers.errors import ProviderError
-from providers.options import Faults, default_of
+from providers.base.errors import ProviderError
+from providers.base.options import Faults, default_of
 from providers.static import Static
 from providers.twilio import Twilio
 from settings import Settings

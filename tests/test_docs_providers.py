@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import fields
 
 import providers
-from providers.fake import Asked, Carrier, Reply
+from providers.testing.carrier import Asked, Carrier, Reply
 from tests.test_docs import ROOT, blocks, page, rows, section
 
 PACKAGE = ROOT / "examples" / "carrier-package"

@@ -10,8 +10,17 @@ from typing import Any
 
 import pytest
 
-from providers import http
-from providers.fake import Answer, Asked, Carrier, Reply, break_off, drip_body, hang, reset
+from providers.base import http
+from providers.testing.carrier import (
+    Answer,
+    Asked,
+    Carrier,
+    Reply,
+    break_off,
+    drip_body,
+    hang,
+    reset,
+)
 from tests.asking import (
     BUSY_MACHINE_S,
     DEADLINE_S,

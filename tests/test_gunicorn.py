@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from hubspot.webhook import PATH
-from providers.fake import Asked, Carrier, Reply
+from providers.testing.carrier import Asked, Carrier, Reply
 from tests.asking import SECRET, ask_server
 from tests.carrier import twilio_settings
 from tests.server import ROOT, Server, environ, free_port, procfile, serving

@@ -14,7 +14,7 @@ from app import create_app
 from hubspot import logs
 from hubspot.signature import OLD_HEADER, TIMESTAMP_HEADER, V3_HEADER, signed_headers
 from hubspot.webhook import PATH
-from providers.fake import Carrier
+from providers.testing.carrier import Carrier
 from tests.carrier import HTML, TOKEN, says, twilio_account
 
 Post = Callable[..., TestResponse]

@@ -13,9 +13,9 @@ from typing import Any, cast
 import pytest
 
 from providers import lookup as lookup_module
-from providers.base import Deadline, PhoneNumber, Provider, Query
+from providers.base.errors import ProviderError, Unreachable
+from providers.base.provider import Deadline, PhoneNumber, Provider, Query
 from providers.directory import Directory, Portal, Rule
-from providers.errors import ProviderError, Unreachable
 from providers.lookup import Lookup
 from tests.accounts import (
     ALL,

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from providers.base import PhoneNumber, Query
+from providers.base.errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
+from providers.base.provider import PhoneNumber, Query
 from providers.directory import Directory, Portal, Rule
-from providers.errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
 from providers.lookup import Lookup
 from tests.accounts import (
     EAST,

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from providers import memory
-from providers.base import PhoneNumber, Provider, Query
+from providers.base.provider import PhoneNumber, Provider, Query
 from providers.memory import LastKnownGood
 
 EAST, WEST = PhoneNumber("+12025550143", "East"), PhoneNumber("+12025550144", "West")

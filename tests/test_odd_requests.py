@@ -12,7 +12,7 @@ import requests
 
 from hubspot.signature import signed_headers
 from hubspot.webhook import MAX_BODY_BYTES, PATH
-from providers.fake import Carrier, hang
+from providers.testing.carrier import Carrier, hang
 from tests.carrier import does, twilio_settings
 from tests.server import Server, serving
 

@@ -8,7 +8,7 @@ import pytest
 from msgspec import UNSET, Meta
 from msgspec.structs import fields
 
-from providers.options import (
+from providers.base.options import (
     URL,
     Faults,
     Secret,

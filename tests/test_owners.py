@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from providers.base import Provider
+from providers.base.options import Secret
+from providers.base.provider import Provider
 from providers.dialpad import Dialpad
 from providers.directory import Directory, Portal, Rule
-from providers.fake import Asked, Carrier, Reply
 from providers.lookup import Lookup
-from providers.options import Secret
 from providers.ringcentral import RingCentral
 from providers.telnyx import Telnyx
+from providers.testing.carrier import Asked, Carrier, Reply
 from providers.zoom import Zoom
 from tests.accounts import Fixed
 

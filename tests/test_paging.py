@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from providers import JSON, Request, paging
+from providers import JSON, Request
+from providers.base import paging
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import phonenumbers
 import pytest
 
 from providers.aircall import Aircall
-from providers.base import PhoneNumber, Query
-from providers.http import basic
+from providers.base.http import basic
+from providers.base.provider import PhoneNumber, Query
 from providers.testing import ABSENT, ByLink, ProviderContract
 
 DATA = Path(__file__).parent / "data" / "aircall"

@@ -9,10 +9,10 @@ from xml.sax.saxutils import escape
 import pytest
 
 from providers.bandwidth import Bandwidth
-from providers.base import PhoneNumber, Query
-from providers.errors import Refused, Unreadable
-from providers.http import basic
-from providers.options import build
+from providers.base.errors import Refused, Unreadable
+from providers.base.http import basic
+from providers.base.options import build
+from providers.base.provider import PhoneNumber, Query
 from providers.testing import ABSENT, ByToken, Carrier, OAuthContract, Reply, Shown
 
 DATA = Path(__file__).parent / "data" / "bandwidth"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from providers.base import PhoneNumber, Query
+from providers.base.provider import PhoneNumber, Query
 from providers.dialpad import Dialpad
 from providers.testing import ABSENT, Asked, ByToken, ProviderContract, Reply
 

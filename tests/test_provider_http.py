@@ -12,12 +12,21 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from providers import http
-from providers.base import Deadline, PhoneNumber, Query
-from providers.errors import ProviderError, Unreachable, Unreadable
-from providers.fake import Answer, Asked, Carrier, Fault, Reply, break_off, drip_body, hang, reset
-from providers.http import HTTPProvider, Page, Request
-from providers.options import Secret
+from providers.base.errors import ProviderError, Unreachable, Unreadable
+from providers.base.http import HTTPProvider, Page, Request
+from providers.base.options import Secret
+from providers.base.provider import Deadline, PhoneNumber, Query, http
+from providers.testing.carrier import (
+    Answer,
+    Asked,
+    Carrier,
+    Fault,
+    Reply,
+    break_off,
+    drip_body,
+    hang,
+    reset,
+)
 from tests.carrier import HTML, does, drip_headers, refusing, says
 
 KEY = "key-of-larkline-0001"

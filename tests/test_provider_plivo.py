@@ -7,9 +7,9 @@ from urllib.parse import urlencode
 
 import pytest
 
-from providers.base import PhoneNumber, Query
-from providers.http import basic
-from providers.options import build
+from providers.base.http import basic
+from providers.base.options import build
+from providers.base.provider import PhoneNumber, Query
 from providers.plivo import Plivo
 from providers.testing import Asked, ByLink, ProviderContract, Reply
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from providers.base import PhoneNumber, Query
-from providers.http import basic
+from providers.base.http import basic
+from providers.base.provider import PhoneNumber, Query
 from providers.ringcentral import RingCentral
 from providers.testing import ABSENT, Asked, ByNumber, OAuthContract, Reply
 

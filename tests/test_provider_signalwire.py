@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from providers.base import PhoneNumber, Query
-from providers.http import basic
-from providers.options import Secret, build
+from providers.base.http import basic
+from providers.base.options import Secret, build
+from providers.base.provider import PhoneNumber, Query
 from providers.signalwire import SignalWire
 from providers.testing import ABSENT, ByLink, ProviderContract, Reply
 

@@ -3,9 +3,9 @@
 import pytest
 
 from providers import PhoneNumber, Query
+from providers.base.options import Faults
 from providers.directory import Directory, parse
 from providers.lookup import Lookup
-from providers.options import Faults
 from providers.static import Static
 from providers.testing import LocalContract
 from tests.accounts import Fixed

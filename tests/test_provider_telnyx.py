@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from providers.base import PhoneNumber, Query
+from providers.base.provider import PhoneNumber, Query
 from providers.telnyx import Telnyx
 from providers.testing import Asked, ByNumber, ProviderContract
 

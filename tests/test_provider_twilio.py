@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from providers import JSON, Deadline, PhoneNumber, Query, basic
+from providers.base.errors import ProviderError, Refused, Unreadable
+from providers.base.options import Faults
 from providers.directory import parse
-from providers.errors import ProviderError, Refused, Unreadable
-from providers.fake import Carrier, Reply
-from providers.options import Faults
 from providers.testing import Asked, ByLink, ProviderContract
+from providers.testing.carrier import Carrier, Reply
 from providers.twilio import Twilio
 from tests.carrier import (
     SID,

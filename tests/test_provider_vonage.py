@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from providers.base import PhoneNumber, Query
-from providers.errors import Unreadable
-from providers.http import basic
+from providers.base.errors import Unreadable
+from providers.base.http import basic
+from providers.base.provider import PhoneNumber, Query
 from providers.testing import ABSENT, Asked, ByNumber, ProviderContract, Reply
 from providers.vonage import Vonage
 

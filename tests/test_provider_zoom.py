@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from providers.base import PhoneNumber, Query
-from providers.http import basic
+from providers.base.http import basic
+from providers.base.provider import PhoneNumber, Query
 from providers.testing import ABSENT, Asked, ByToken, OAuthContract, Reply
 from providers.zoom import Zoom
 

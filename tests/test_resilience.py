@@ -28,7 +28,7 @@ import pytest
 import requests
 
 from providers import guard
-from providers.fake import Answer, Asked, Carrier, Reply, break_off, hang, reset
+from providers.testing.carrier import Answer, Asked, Carrier, Reply, break_off, hang, reset
 from tests.asking import (
     DEADLINE_S,
     KNOWN,

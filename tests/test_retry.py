@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from providers import http
-from providers.fake import Answer, Carrier, break_off, hang, reset
+from providers.base import http
+from providers.testing.carrier import Answer, Carrier, break_off, hang, reset
 from tests.asking import LIVE, UNAVAILABLE, ask, assert_fails, assert_healthy, count_of, service
 from tests.carrier import TwilioAPI, does, refusing, says
 

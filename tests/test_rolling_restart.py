@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from hubspot.webhook import PATH
-from providers.fake import Asked, Carrier, Reply
+from providers.testing.carrier import Asked, Carrier, Reply
 from tests.asking import SECRET, request
 from tests.carrier import TwilioAPI, twilio_settings
 from tests.server import ROOT, environ, free_port, procfile, serving

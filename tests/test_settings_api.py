@@ -9,7 +9,7 @@ import pytest
 
 from hubspot import settings_api
 from hubspot.settings_api import APIError, Client, NoAnswer
-from providers.fake import Carrier, Reply, hang
+from providers.testing.carrier import Carrier, Reply, hang
 from tests.carrier import does, refusing, says
 from tests.hubspot_api import (
     APP_ID,

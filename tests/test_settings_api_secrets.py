@@ -8,7 +8,7 @@ import traceback
 import pytest
 
 from hubspot.settings_api import APIError, Client, NoAnswer
-from providers.fake import Carrier, Fault, break_off, reset
+from providers.testing.carrier import Carrier, Fault, break_off, reset
 from tests.carrier import does
 from tests.hubspot_api import APP_ID, HubSpotAPI, refusal
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from providers.fake import Asked, Carrier, Reply
+from providers.testing.carrier import Asked, Carrier, Reply
 from tests.commands import Done
 from tests.server import ROOT, environ
 

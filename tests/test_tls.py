@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from providers import http
-from providers.base import PhoneNumber, Query
-from providers.errors import ProviderError
-from providers.fake import Carrier
-from providers.options import Secret
+from providers.base.errors import ProviderError
+from providers.base.options import Secret
+from providers.base.provider import PhoneNumber, Query, http
 from providers.telnyx import Telnyx
+from providers.testing.carrier import Carrier
 from tests.carrier import says
 from tests.https import HOST, https
 

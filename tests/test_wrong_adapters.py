@@ -10,8 +10,8 @@ import pytest
 
 import providers
 from providers import JSON, HTTPProvider, Page, PhoneNumber, Query, Request
-from providers.http import Listing
-from providers.oauth import TokenRequest
+from providers.base.http import Listing
+from providers.base.oauth import TokenRequest
 from providers.ringcentral import RingCentral
 from tests.test_contract import Larkline
 

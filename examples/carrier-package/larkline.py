@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from providers import JSON, HTTPProvider, Page, PhoneNumber, Query, Request, Secret, bearer, plus
-from providers.paging import token
+from providers.base.paging import token
 
 PAGE_SIZE = 100  # the most it gives
 

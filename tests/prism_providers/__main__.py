@@ -26,11 +26,11 @@ import requests
 from tabulate import tabulate
 
 import providers
-from providers.base import Deadline, PhoneNumber, Provider, Query
-from providers.errors import ProviderError
-from providers.fake import Asked, Carrier, Reply
-from providers.options import build
+from providers.base.errors import ProviderError
+from providers.base.options import build
+from providers.base.provider import Deadline, PhoneNumber, Provider, Query
 from providers.testing import ProviderContract
+from providers.testing.carrier import Asked, Carrier, Reply
 
 SPECS = Path(__file__).parent.parent / "data" / "specs"
 PATIENCE_S = 60.0

@@ -1,8 +1,8 @@
 """A carrier to test an adapter against: a small HTTP server on a free port, and the ways in which
 carriers split a list over pages.
 
-For tests alone, like providers/testing.py, which uses it. It speaks HTTP/1.1 over plain sockets, so
-that it can also do what a server should not: say nothing, drip, reset, break off.
+For tests alone. It speaks HTTP/1.1 over plain sockets, so that it can also do what a server should
+not: say nothing, drip, reset, break off.
 """
 
 import base64

@@ -13,23 +13,23 @@
         unusable = [{"status": "ported-out"}]
         expected = [PhoneNumber("+12025550143", "Front desk")]
 
-What each of these means is said in providers/contract.py and contract_local.py. An adapter with
-tokens inherits `OAuthContract` instead, one that asks nobody `LocalContract`. This module needs
-pytest; nothing that serves imports it.
+What each of these means is said in contract.py and local.py. An adapter with tokens inherits
+`OAuthContract` instead, one that asks nobody `LocalContract`. This package needs pytest; nothing
+that serves imports it.
 """
 
 import pytest
 
-from .fake import ABSENT, Asked, ByLink, ByNumber, ByToken, Carrier, Paging, Reply, Shown
+from .carrier import ABSENT, Asked, ByLink, ByNumber, ByToken, Carrier, Paging, Reply, Shown
 
 # A failure then shows the values. It has to come before these modules are imported.
 pytest.register_assert_rewrite(
-    "providers.contract", "providers.contract_local", "providers.contract_oauth"
+    "providers.testing.contract", "providers.testing.local", "providers.testing.oauth"
 )
 
 from .contract import ProviderContract  # noqa: E402 - see above
-from .contract_local import LocalContract  # noqa: E402 - see above
-from .contract_oauth import OAuthContract  # noqa: E402 - see above
+from .local import LocalContract  # noqa: E402 - see above
+from .oauth import OAuthContract  # noqa: E402 - see above
 
 __all__ = [
     "ABSENT",

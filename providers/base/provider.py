@@ -1,6 +1,6 @@
 """What an adapter implements and returns.
 
-Everything that can list numbers is a `Provider`. Most are an `HTTPProvider` (providers/http.py),
+Everything that can list numbers is a `Provider`. Most are an `HTTPProvider` (http.py beside this),
 which needs constants and pure readers only.
 """
 
@@ -130,7 +130,7 @@ class Provider:
         """`list_numbers` to its end, with every failure as a ProviderError that names the account.
 
         Raises:
-            ProviderError: see providers/errors.py.
+            ProviderError: see providers/base/errors.py.
         """
         try:
             numbers = []

@@ -15,10 +15,10 @@ from urllib.parse import urljoin
 import msgspec
 from msgspec import Meta
 
-from .base import Deadline
 from .errors import ProviderError, RateLimited, Refused, Unreachable
 from .http import Answer, HTTPProvider, Listing, Request, bearer, decode_json
 from .options import URL
+from .provider import Deadline
 
 MARGIN_S = 60.0
 """How long before its end a token is replaced; a tenth of its life, if that is less."""

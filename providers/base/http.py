@@ -38,9 +38,9 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import LocationParseError, NameResolutionError, ProtocolError
 from urllib3.util import parse_url
 
-from .base import ANYBODY, PhoneNumber, Provider, Query
 from .errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
 from .options import URL
+from .provider import ANYBODY, PhoneNumber, Provider, Query
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 """For one page, decompressed. Twilio's largest, 1,000 numbers, has 1.5 MB."""
@@ -79,7 +79,7 @@ class Request(NamedTuple):
 
 
 Next = Callable[[Request], Request | None]
-"""Makes the next page's request from this page's: see providers/paging.py."""
+"""Makes the next page's request from this page's: see providers/base/paging.py."""
 
 
 class Page(NamedTuple):
@@ -134,7 +134,7 @@ class Listing:
         """GET a page, given as a whole URL, a path on the host, or a path below the base URL.
 
         Raises:
-            Unreachable, RateLimited, Refused: as providers/errors.py says.
+            Unreachable, RateLimited, Refused: as providers/base/errors.py says.
             Unreadable: the URL is on another host or was asked for before (a next link that leads
                 astray), the answer is a redirect, or it has over MAX_ANSWER_BYTES.
         """

@@ -9,16 +9,10 @@ from urllib.parse import urljoin, urlsplit
 
 import pytest
 
-from .base import Deadline, Provider, Query
+from ..base.errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
+from ..base.provider import Deadline, Provider, Query
+from .carrier import ABSENT, LONG_S, Asked, Fault, Reply
 from .contract import PATIENCE_S, SLACK_S, ProviderContract
-from .errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
-from .fake import (
-    ABSENT,
-    LONG_S,
-    Asked,
-    Fault,
-    Reply,
-)
 
 
 class OAuthContract(ProviderContract):

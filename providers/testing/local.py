@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 import pytest
 from msgspec.structs import fields
 
-from .base import PhoneNumber, Provider, Query
-from .numbers import to_e164
-from .options import build, is_secret
+from ..base.numbers import to_e164
+from ..base.options import build, is_secret
+from ..base.provider import PhoneNumber, Provider, Query
 
 
 class LocalContract:

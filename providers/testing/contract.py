@@ -1,4 +1,4 @@
-"""The tests behind providers/testing.py, which is what to import: those over HTTP."""
+"""The tests behind providers/testing/__init__.py, which is what to import: those over HTTP."""
 
 import copy
 import time
@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from .base import ANYBODY, Deadline, Query
-from .contract_local import LocalContract, by_rule, e164
-from .errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
-from .fake import (
+from ..base.errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
+from ..base.http import HTTPProvider
+from ..base.provider import ANYBODY, Deadline, Query
+from .carrier import (
     ABSENT,
     Asked,
     ByLink,
@@ -33,7 +33,7 @@ from .fake import (
     put,
     reset,
 )
-from .http import HTTPProvider
+from .local import LocalContract, by_rule, e164
 
 Spoil = Callable[[Asked], Reply | Fault | None]
 """Something else to answer with, or None for what the carrier answers."""

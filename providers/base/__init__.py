@@ -1,0 +1,1 @@
+"""What adapters are built on: the interface, HTTP, options, errors and paging."""
