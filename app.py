@@ -10,10 +10,10 @@ from flask import Flask, Response, jsonify, request
 from flask.cli import FlaskGroup
 from werkzeug.exceptions import HTTPException
 
-from hubspot import logs
+from helpdesk_numbers import logs
+from helpdesk_numbers.service import Service, service_of_process
+from helpdesk_numbers.webhook import MAX_BODY_BYTES, PATH, Gate, blueprint
 from hubspot.errors import AppMismatch, InvalidRequest, InvalidSignature
-from hubspot.service import Service, service_of_process
-from hubspot.webhook import MAX_BODY_BYTES, PATH, Gate, blueprint
 from providers.base.errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
 
 ANSWERS: dict[type[Exception], tuple[int, str, str | None]] = {

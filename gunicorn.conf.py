@@ -15,9 +15,9 @@ _sys.path.insert(0, _os.path.dirname(_os.path.abspath(__file__)))  # read before
 from gunicorn.glogging import Logger as _Logger
 from gunicorn.workers.gthread import ThreadWorker as _ThreadWorker
 
-from hubspot import logs as _logs
-from hubspot.service import service_of_process as _service_of_process
-from settings import ConfigurationError as _ConfigurationError
+from helpdesk_numbers import logs as _logs
+from helpdesk_numbers.service import service_of_process as _service_of_process
+from helpdesk_numbers.settings import ConfigurationError as _ConfigurationError
 
 # Faults of the settings and the directory stop the start here: one message, from one process. On a
 # reload (SIGHUP) the directory is left to the running app, which keeps the old one if it must.

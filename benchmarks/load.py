@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import cast
 from urllib.parse import urlsplit
 
+from helpdesk_numbers.webhook import PATH
 from hubspot.signature import signed_headers
-from hubspot.webhook import PATH
 
 SECRET = "a-secret-of-benchmarks"
 APP_ID = 54321

@@ -9,10 +9,10 @@ import time
 import requests
 from tabulate import tabulate
 
+from helpdesk_numbers.webhook import PATH
 from hubspot.cli_webhook import drop_down
 from hubspot.schema import NumbersRequest, write_request
 from hubspot.signature import signed_headers
-from hubspot.webhook import PATH
 from tests.server import ROOT, procfile, serving
 
 SECRET = "demo-secret-not-a-real-one"

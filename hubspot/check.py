@@ -13,12 +13,14 @@ from flask.cli import with_appcontext
 from msgspec.structs import fields
 
 import providers
+from helpdesk_numbers.service import Service, current_service
+from helpdesk_numbers.settings import ConfigurationError, Settings
+from helpdesk_numbers.webhook import PATH
 from providers import Provider
 from providers.base.errors import ProviderError
 from providers.base.provider import ANYBODY, PhoneNumber
 from providers.directory import Directory, Rule
 from providers.lookup import matches_nothing
-from settings import ConfigurationError, Settings
 
 from .asking import ask
 from .cli_connection import (
@@ -31,10 +33,8 @@ from .cli_connection import (
 )
 from .output import Command, as_json, count, print_json, remedy_for, try_again
 from .schema import NumbersRequest, write_request
-from .service import Service, current_service
 from .settings_api import CallingSettings, SettingsError, why_no_answer
 from .signature import MAX_AGE_MS, signed_headers
-from .webhook import PATH
 
 MAX_SKEW_S = 60
 """HubSpot's window is 5 minutes; a clock that is a minute off is broken and gets worse."""

@@ -7,6 +7,7 @@ from flask import Flask
 from flask.cli import with_appcontext
 from tabulate import tabulate
 
+from helpdesk_numbers.service import current_service
 from providers.lookup import Result
 
 from . import cli_providers
@@ -15,7 +16,6 @@ from .cli_connection import channel_connection
 from .cli_webhook import portal, user, webhook
 from .output import Command, as_json, print_json, try_again
 from .schema import friendly_names
-from .service import current_service
 
 
 def register(app: Flask) -> None:

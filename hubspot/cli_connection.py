@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 import click
 import requests
 
-from settings import ConfigurationError, Settings
+from helpdesk_numbers.service import current_service
+from helpdesk_numbers.settings import ConfigurationError, Settings
+from helpdesk_numbers.webhook import PATH
 
 from .output import Group, as_json, print_json
-from .service import current_service
 from .settings_api import APIError, ChannelConnection, Client, SettingsError, why_no_answer
-from .webhook import PATH
 
 BROWSER_FLAG = (
     "window.localStorage.setItem('LocalSettings:Calling:supportsChannelConnection', true)"

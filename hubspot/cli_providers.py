@@ -14,13 +14,13 @@ from msgspec.structs import FieldInfo, fields
 from tabulate import tabulate
 
 import providers
+from helpdesk_numbers.service import current_service
 from providers import PhoneNumber, Provider, ProviderError
 from providers.base.numbers import to_e164
 from providers.base.options import describe, from_environ, is_secret
 
 from .asking import ask
 from .output import Group, as_json, count, print_json, remedy_for, try_again
-from .service import current_service
 
 ROOT = Path(providers.__file__).parent.parent
 TEMPLATE = ROOT / "examples" / "carrier-package"

@@ -9,17 +9,17 @@ import click
 import requests
 from tabulate import tabulate
 
+from helpdesk_numbers.service import current_service
+from helpdesk_numbers.settings import ConfigurationError, Settings
+from helpdesk_numbers.webhook import PATH
 from providers.directory import MAX_ID
-from settings import ConfigurationError, Settings
 
 from .diagnosis import RefusedRequest, diagnose
 from .failed_request import read_failed_request, read_log
 from .output import Group, as_json, print_json
 from .schema import MAX_NAME_UNITS, NumbersRequest, write_request
-from .service import current_service
 from .settings_api import why_no_answer
 from .signature import Version, signed_headers
-from .webhook import PATH
 
 PATIENCE_S = 5.0
 """What HubSpot gives comparable calls (classic CRM cards, webhooks); for this one nothing is

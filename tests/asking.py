@@ -8,8 +8,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from app import create_app
+from helpdesk_numbers.webhook import PATH
 from hubspot.signature import signed_headers
-from hubspot.webhook import PATH
 from tests.carrier import SID, TOKEN, can_take_calls, twilio_numbers, twilio_settings
 
 SECRET = "a-secret-of-tests"

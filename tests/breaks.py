@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from helpdesk_numbers.webhook import PATH
 from hubspot.signature import (
     OLD_HEADER,
     OLD_VERSION_HEADER,
@@ -23,7 +24,6 @@ from hubspot.signature import (
     sign,
     signed_headers,
 )
-from hubspot.webhook import PATH
 from tests.server import ROOT, environ
 
 SECRET = "not-a-real-client-secret"

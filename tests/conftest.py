@@ -16,9 +16,9 @@ from werkzeug.datastructures import Headers
 from werkzeug.test import TestResponse
 
 from app import create_app
-from hubspot import logs
+from helpdesk_numbers import logs
+from helpdesk_numbers.webhook import PATH
 from hubspot.signature import Version, signed_headers
-from hubspot.webhook import PATH
 from providers import guard
 from providers.base import http
 from providers.guard import Guard, Room

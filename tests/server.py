@@ -16,7 +16,7 @@ import requests
 from msgspec.structs import fields
 
 import providers
-from settings import Settings
+from helpdesk_numbers.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 OURS = ("GUNICORN_", *map(providers.prefix, providers.BUILT_IN))

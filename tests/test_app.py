@@ -17,8 +17,8 @@ import app as service
 import hubspot.errors
 import providers.base.errors
 from app import create_app
+from helpdesk_numbers.webhook import MAX_BODY_BYTES, PATH
 from hubspot.errors import HubSpotError
-from hubspot.webhook import MAX_BODY_BYTES, PATH
 from providers.testing.carrier import Answer, Carrier
 from tests.carrier import refusing, says, twilio_account
 

@@ -3,7 +3,7 @@
 import pytest
 
 from app import create_app
-from settings import ConfigurationError
+from helpdesk_numbers.settings import ConfigurationError
 from tests.carrier import twilio_account
 
 

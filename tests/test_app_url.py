@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from hubspot.webhook import PATH
+from helpdesk_numbers.webhook import PATH
 
 Post = Callable[..., TestResponse]
 

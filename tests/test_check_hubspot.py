@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hubspot.webhook import PATH
+from helpdesk_numbers.webhook import PATH
 from providers.testing.carrier import Carrier, Reply
 from tests.carrier import refusing
 from tests.hubspot_api import CORRELATION_ID, EXPIRED, HTML, KEY, HubSpotAPI, refusal

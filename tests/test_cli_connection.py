@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hubspot.webhook import PATH
+from helpdesk_numbers.webhook import PATH
 from providers.testing.carrier import Carrier
 from tests.carrier import says
 from tests.commands import Done, here

@@ -20,7 +20,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout to write into."""
     target = tmp_path_factory.mktemp("checkout")
     ignore = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
-    for name in ("app.py", "settings.py", "pyproject.toml", "README.md"):
+    for name in ("app.py", "helpdesk_numbers/settings.py", "pyproject.toml", "README.md"):
         shutil.copy(ROOT / name, target)
     for name in ("hubspot", "providers", "examples", "docs"):
         shutil.copytree(ROOT / name, target / name, ignore=ignore)

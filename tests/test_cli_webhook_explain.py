@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from helpdesk_numbers.webhook import PATH
 from hubspot.signature import TIMESTAMP_HEADER, V3_HEADER, signed_headers
-from hubspot.webhook import PATH
 from tests.asking import ask_server
 from tests.breaks import BODY, BREAKS, NOW_MS, SECRET, URL, Break, as_file
 from tests.commands import Done, flask, here

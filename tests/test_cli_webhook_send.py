@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from hubspot.webhook import PATH
+from helpdesk_numbers.webhook import PATH
 from providers.testing.carrier import Carrier, Reply
 from tests.commands import Done, flask, here
 from tests.server import Server, free_port, serving

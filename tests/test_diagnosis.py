@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from werkzeug.datastructures import Headers
 
+from helpdesk_numbers.webhook import MAX_BODY_BYTES, PATH
 from hubspot.diagnosis import Diagnosis, RefusedRequest, diagnose
 from hubspot.errors import InvalidSignature
 from hubspot.failed_request import read_log
@@ -24,7 +25,6 @@ from hubspot.signature import (
     signed_headers,
     verify,
 )
-from hubspot.webhook import MAX_BODY_BYTES, PATH
 from tests.breaks import BODY, BREAKS, HOST, NOW_MS, SECRET, URL, Break
 
 

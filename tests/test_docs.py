@@ -13,10 +13,12 @@ from flask import Flask
 from msgspec.structs import FieldInfo, fields
 
 import providers
+from helpdesk_numbers.service import Service
+from helpdesk_numbers.settings import Settings
+from helpdesk_numbers.webhook import PATH
 from hubspot import cli
 from hubspot.diagnosis import RefusedRequest, diagnose
 from hubspot.errors import InvalidSignature
-from hubspot.service import Service
 from hubspot.signature import (
     OLD_HEADER,
     OLD_VERSION_HEADER,
@@ -25,13 +27,11 @@ from hubspot.signature import (
     signed_headers,
     verify,
 )
-from hubspot.webhook import PATH
 from providers import directory
 from providers.base.errors import ProviderError
 from providers.base.options import Faults, default_of
 from providers.static import Static
 from providers.twilio import Twilio
-from settings import Settings
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from hubspot.webhook import PATH
+from helpdesk_numbers.webhook import PATH
 from providers.testing.carrier import Asked, Carrier, Reply
 from tests.asking import SECRET, ask_server
 from tests.carrier import twilio_settings

@@ -11,9 +11,9 @@ import pytest
 from werkzeug.test import TestResponse
 
 from app import create_app
-from hubspot import logs
+from helpdesk_numbers import logs
+from helpdesk_numbers.webhook import PATH
 from hubspot.signature import OLD_HEADER, TIMESTAMP_HEADER, V3_HEADER, signed_headers
-from hubspot.webhook import PATH
 from providers.testing.carrier import Carrier
 from tests.carrier import HTML, TOKEN, says, twilio_account
 

@@ -354,7 +354,7 @@ def test_a_provider_has_to_list_numbers() -> None:
 
 def test_serving_imports_no_carrier_that_is_not_in_use() -> None:
     code = (
-        "import sys; import app, providers, providers.lookup, hubspot.service;"
+        "import sys; import app, providers, providers.lookup, helpdesk_numbers.service;"
         "providers.names();"
         "print(*(name for name in sys.modules if name.startswith(('twilio', 'providers.t'))))"
     )

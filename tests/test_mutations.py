@@ -28,6 +28,7 @@ from hypothesis import given, note, settings
 from hypothesis import strategies as st
 from werkzeug.datastructures import Headers
 
+from helpdesk_numbers.webhook import PATH
 from hubspot.signature import (
     OLD_HEADER,
     OLD_VERSION_HEADER,
@@ -37,7 +38,6 @@ from hubspot.signature import (
     sign,
     signed_headers,
 )
-from hubspot.webhook import PATH
 
 MUTATIONS = int(os.environ.get("MUTATIONS", "500"))
 SECRET = "test-secret-not-a-real-one"

@@ -10,8 +10,8 @@ from contextlib import ExitStack
 import pytest
 import requests
 
+from helpdesk_numbers.webhook import MAX_BODY_BYTES, PATH
 from hubspot.signature import signed_headers
-from hubspot.webhook import MAX_BODY_BYTES, PATH
 from providers.testing.carrier import Carrier, hang
 from tests.carrier import does, twilio_settings
 from tests.server import Server, serving

@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 import providers
-from settings import Settings
+from helpdesk_numbers.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
@@ -166,10 +166,10 @@ def test_app_runs_from_a_copy_of_the_checkout_that_is_not_installed(tmp_path: Pa
         (tmp_path / path.parent).mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / path, tmp_path / path)
     script = (
-        "import app, hubspot, providers, settings\n"
+        "import app, helpdesk_numbers, hubspot, providers\n"
         "environ = {'HUBSPOT_CLIENT_SECRET': 'x', 'DIRECTORY': 'examples/directory.toml'}\n"
         "assert app.create_app(environ).test_client().get('/readyz').status_code == 200\n"
-        "for module in (app, hubspot, providers, settings): print(module.__file__)\n"
+        "for module in (app, helpdesk_numbers, hubspot, providers): print(module.__file__)\n"
     )
     ran = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, env={}, capture_output=True, text=True
@@ -198,13 +198,13 @@ def imports(path: Path) -> set[str]:
     "path", sorted((ROOT / "providers").rglob("*.py")), ids=lambda path: str(path.name)
 )
 def test_provider_module_knows_neither_hubspot_nor_flask(path: Path) -> None:
-    assert not imports(path) & {"flask", "werkzeug", "click", "hubspot", "app", "settings"}
+    assert not imports(path) & {"flask", "werkzeug", "click", "hubspot", "app", "helpdesk_numbers"}
 
 
 @pytest.mark.parametrize("name", ["signature", "schema"])
 def test_module_is_pure(name: str) -> None:
     assert not imports(ROOT / "hubspot" / f"{name}.py") & {
-        "flask", "werkzeug", "click", "os", "time", "datetime", "requests", "settings",
+        "flask", "werkzeug", "click", "os", "time", "datetime", "requests", "helpdesk_numbers",
     }  # fmt: skip
 
 

@@ -12,10 +12,11 @@ from urllib.parse import parse_qs
 
 import pytest
 
+from providers.base import http
 from providers.base.errors import ProviderError, Unreachable, Unreadable
 from providers.base.http import HTTPProvider, Page, Request
 from providers.base.options import Secret
-from providers.base.provider import Deadline, PhoneNumber, Query, http
+from providers.base.provider import Deadline, PhoneNumber, Query
 from providers.testing.carrier import (
     Answer,
     Asked,

@@ -6,9 +6,10 @@ from email.utils import formatdate
 import msgspec
 import pytest
 
+from providers.base import http
 from providers.base.errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
 from providers.base.http import Page
-from providers.base.provider import PhoneNumber, Query, http
+from providers.base.provider import PhoneNumber, Query
 from providers.testing.carrier import Answer, Carrier
 from tests.carrier import HTML, bomb, does, pour, says
 from tests.test_provider_http import KEY, NUMBER, Larkline, account, ask, carrier, failure

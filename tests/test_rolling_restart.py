@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from hubspot.webhook import PATH
+from helpdesk_numbers.webhook import PATH
 from providers.testing.carrier import Asked, Carrier, Reply
 from tests.asking import SECRET, request
 from tests.carrier import TwilioAPI, twilio_settings

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from providers.base import http
 from providers.base.errors import ProviderError
 from providers.base.options import Secret
-from providers.base.provider import PhoneNumber, Query, http
+from providers.base.provider import PhoneNumber, Query
 from providers.telnyx import Telnyx
 from providers.testing.carrier import Carrier
 from tests.carrier import says

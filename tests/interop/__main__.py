@@ -18,7 +18,7 @@ from pathlib import Path
 import requests
 from tabulate import tabulate
 
-from hubspot.webhook import PATH
+from helpdesk_numbers.webhook import PATH
 from tests.server import serving
 
 HERE = Path(__file__).parent

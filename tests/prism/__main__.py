@@ -24,7 +24,7 @@ from pathlib import Path
 import requests
 from tabulate import tabulate
 
-from hubspot.webhook import PATH
+from helpdesk_numbers.webhook import PATH
 from tests.hubspot_api import PATHS
 from tests.server import ROOT, environ, free_port
 

@@ -26,7 +26,7 @@ class ConfigurationError(click.ClickException):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings, parsed. `Service` in hubspot/service.py reads them."""
+    """The settings, parsed. `Service` in helpdesk_numbers/service.py reads them."""
 
     hubspot_client_secret: Annotated[
         tuple[Secret, ...],

@@ -9,13 +9,13 @@ from urllib.parse import quote
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
+from hubspot.diagnosis import RefusedRequest, diagnose
+from hubspot.errors import AppMismatch, InvalidSignature
+from hubspot.schema import read_request, write_answer
+from hubspot.signature import Version, verify
 from providers.lookup import Lookup, Outcome, Result
 
 from . import logs
-from .diagnosis import RefusedRequest, diagnose
-from .errors import AppMismatch, InvalidSignature
-from .schema import read_request, write_answer
-from .signature import Version, verify
 
 PATH = "/hubspot/phone-numbers"
 MAX_BODY_BYTES = 64 * 1024

@@ -1,0 +1,1 @@
+"""Our service: who may see what, asked of the carriers in time, and told to HubSpot."""
