@@ -7,11 +7,11 @@ from typing import Any
 
 from flask import current_app
 
+from helpdesk_numbers.directory.toml import OneAccount, Source, read_account
+from helpdesk_numbers.lookup.lookup import Lookup
 from helpdesk_numbers.settings import ConfigurationError, Settings, serving_faults
 from providers import Provider
 from providers.base.options import Faults, in_environ, sift
-from providers.directory import OneAccount, Source, read_account
-from providers.lookup import Lookup
 
 
 class Service:

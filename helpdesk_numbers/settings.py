@@ -11,8 +11,8 @@ import click
 import msgspec
 from msgspec import Meta
 
+from helpdesk_numbers.directory.toml import MAX_ID
 from providers.base.options import URL, Secret
-from providers.directory import MAX_ID
 
 Id = Annotated[int, Meta(ge=1, le=MAX_ID - 1)]
 

@@ -9,11 +9,11 @@ from urllib.parse import quote
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
+from helpdesk_numbers.lookup.lookup import Lookup, Outcome, Result
 from hubspot.diagnosis import RefusedRequest, diagnose
 from hubspot.errors import AppMismatch, InvalidSignature
 from hubspot.schema import read_request, write_answer
 from hubspot.signature import Version, verify
-from providers.lookup import Lookup, Outcome, Result
 
 from . import logs
 

@@ -13,14 +13,14 @@ from flask.cli import with_appcontext
 from msgspec.structs import fields
 
 import providers
+from helpdesk_numbers.directory.toml import Directory, Rule
+from helpdesk_numbers.lookup.lookup import matches_nothing
 from helpdesk_numbers.service import Service, current_service
 from helpdesk_numbers.settings import ConfigurationError, Settings
 from helpdesk_numbers.webhook import PATH
 from providers import Provider
 from providers.base.errors import ProviderError
 from providers.base.provider import ANYBODY, PhoneNumber
-from providers.directory import Directory, Rule
-from providers.lookup import matches_nothing
 
 from .asking import ask
 from .cli_connection import (

@@ -7,8 +7,8 @@ from flask import Flask
 from flask.cli import with_appcontext
 from tabulate import tabulate
 
+from helpdesk_numbers.lookup.lookup import Result
 from helpdesk_numbers.service import current_service
-from providers.lookup import Result
 
 from . import cli_providers
 from .check import check

@@ -9,10 +9,10 @@ import click
 import requests
 from tabulate import tabulate
 
+from helpdesk_numbers.directory.toml import MAX_ID
 from helpdesk_numbers.service import current_service
 from helpdesk_numbers.settings import ConfigurationError, Settings
 from helpdesk_numbers.webhook import PATH
-from providers.directory import MAX_ID
 
 from .diagnosis import RefusedRequest, diagnose
 from .failed_request import read_failed_request, read_log

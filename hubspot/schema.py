@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import msgspec
 import regex
 
+from helpdesk_numbers.directory.toml import MAX_ID
+from helpdesk_numbers.lookup.lookup import Number
 from providers.base.numbers import international
-from providers.directory import MAX_ID
-from providers.lookup import Number
 
 from .errors import InvalidRequest
 

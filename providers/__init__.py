@@ -40,11 +40,9 @@ __all__ = [
 GROUP = "helpdesk_numbers.providers"
 """The entry-point group of third parties' adapters."""
 
-_INFRASTRUCTURE = {"directory", "guard", "lookup", "memory"}
 BUILT_IN = tuple(
-    sorted(module.name for module in pkgutil.iter_modules(__path__)
-           if not module.ispkg and module.name not in _INFRASTRUCTURE)
-)  # fmt: skip
+    sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.ispkg)
+)
 """Modules of this folder: each is a carrier, and each folder is machinery, so there is no list to
 keep, and a bare checkout needs no installation."""
 

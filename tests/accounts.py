@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
+from helpdesk_numbers.directory.toml import Directory, Portal, Rule
+from helpdesk_numbers.lookup.guard import Guard
+from helpdesk_numbers.lookup.lookup import Lookup, Result
 from providers.base.errors import ProviderError
 from providers.base.provider import PhoneNumber, Provider, Query
-from providers.directory import Directory, Portal, Rule
-from providers.guard import Guard
-from providers.lookup import Lookup, Result
 
 ALL = EAST, WEST, SALES = "+12025550143", "+12025550144", "+12025550145"
 

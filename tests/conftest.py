@@ -17,11 +17,11 @@ from werkzeug.test import TestResponse
 
 from app import create_app
 from helpdesk_numbers import logs
+from helpdesk_numbers.lookup import guard
+from helpdesk_numbers.lookup.guard import Guard, Room
 from helpdesk_numbers.webhook import PATH
 from hubspot.signature import Version, signed_headers
-from providers import guard
 from providers.base import http
-from providers.guard import Guard, Room
 from providers.testing.carrier import Carrier
 from tests.carrier import SID, TOKEN, TwilioAPI, twilio_numbers
 from tests.https import make_certificate

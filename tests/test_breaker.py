@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from providers import guard
+from helpdesk_numbers.lookup import guard
+from helpdesk_numbers.lookup.guard import Guard
 from providers.base.errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
 from providers.base.provider import Query
-from providers.guard import Guard
 from tests.accounts import EAST, ONE, WEST, Account, ask, ask_at_once
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from helpdesk_numbers.directory.toml import OneAccount, Rule, Source, parse, read_account
+from helpdesk_numbers.lookup.lookup import Lookup
 from providers.base.options import Faults
 from providers.base.provider import Provider
-from providers.directory import OneAccount, Rule, Source, parse, read_account
-from providers.lookup import Lookup
 from tests.accounts import Fixed
 
 TOKEN = "token-of-acme"

@@ -4,7 +4,7 @@ import time
 import tomllib
 from collections.abc import Callable
 
-from providers.directory import parse
+from helpdesk_numbers.directory.toml import parse
 
 TEXT = "".join(
     f"""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from providers.directory import Source, TextInForce
+from helpdesk_numbers.directory.toml import Source, TextInForce
 from tests.asking import SECRET, ask_server
 from tests.server import Server, serving
 from tests.test_gunicorn import reload, wait_for_worker

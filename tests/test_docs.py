@@ -13,6 +13,7 @@ from flask import Flask
 from msgspec.structs import FieldInfo, fields
 
 import providers
+from helpdesk_numbers.directory import toml as directory
 from helpdesk_numbers.service import Service
 from helpdesk_numbers.settings import Settings
 from helpdesk_numbers.webhook import PATH
@@ -27,7 +28,6 @@ from hubspot.signature import (
     signed_headers,
     verify,
 )
-from providers import directory
 from providers.base.errors import ProviderError
 from providers.base.options import Faults, default_of
 from providers.static import Static

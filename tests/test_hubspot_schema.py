@@ -11,6 +11,7 @@ import regex
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from helpdesk_numbers.lookup.lookup import Number
 from hubspot.errors import InvalidRequest
 from hubspot.schema import (
     MAX_NAME_UNITS,
@@ -21,7 +22,6 @@ from hubspot.schema import (
     write_answer,
     write_request,
 )
-from providers.lookup import Number
 
 IDS = {"appId": 54321, "portalId": 62515, "userId": 12345}
 GOOD = json.dumps(IDS).encode()

@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from providers import memory
+from helpdesk_numbers.lookup import stale as memory
+from helpdesk_numbers.lookup.stale import LastKnownGood
 from providers.base.provider import PhoneNumber, Provider, Query
-from providers.memory import LastKnownGood
 
 EAST, WEST = PhoneNumber("+12025550143", "East"), PhoneNumber("+12025550144", "West")
 BY_NUMBER = Query(numbers=("+12025550143",))

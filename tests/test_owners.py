@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from helpdesk_numbers.directory.toml import Directory, Portal, Rule
+from helpdesk_numbers.lookup.lookup import Lookup
 from providers.base.options import Secret
 from providers.base.provider import Provider
 from providers.dialpad import Dialpad
-from providers.directory import Directory, Portal, Rule
-from providers.lookup import Lookup
 from providers.ringcentral import RingCentral
 from providers.telnyx import Telnyx
 from providers.testing.carrier import Asked, Carrier, Reply

@@ -2,10 +2,10 @@
 
 import pytest
 
+from helpdesk_numbers.directory.toml import Directory, parse
+from helpdesk_numbers.lookup.lookup import Lookup
 from providers import PhoneNumber, Query
 from providers.base.options import Faults
-from providers.directory import Directory, parse
-from providers.lookup import Lookup
 from providers.static import Static
 from providers.testing import LocalContract
 from tests.accounts import Fixed

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from helpdesk_numbers.directory.toml import parse
 from providers import JSON, Deadline, PhoneNumber, Query, basic
 from providers.base.errors import ProviderError, Refused, Unreadable
 from providers.base.options import Faults
-from providers.directory import parse
 from providers.testing import Asked, ByLink, ProviderContract
 from providers.testing.carrier import Carrier, Reply
 from providers.twilio import Twilio

@@ -27,7 +27,7 @@ from typing import Any
 import pytest
 import requests
 
-from providers import guard
+from helpdesk_numbers.lookup import guard
 from providers.testing.carrier import Answer, Asked, Carrier, Reply, break_off, hang, reset
 from tests.asking import (
     DEADLINE_S,

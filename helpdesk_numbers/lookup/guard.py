@@ -13,8 +13,8 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager
 from functools import partial
 
-from .base.errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
-from .base.provider import Deadline, PhoneNumber, Provider, Query
+from providers.base.errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
+from providers.base.provider import Deadline, PhoneNumber, Provider, Query
 
 GRACE_S = 0.1
 """What an account gets beyond the deadline to say itself what went wrong."""

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from cachetools import FIFOCache
 
-from .base.provider import PhoneNumber, Provider, Query
+from providers.base.provider import PhoneNumber, Provider, Query
 
 MAX_BYTES = 16 * 1024 * 1024
 """For one worker, about 60,000 numbers in at most 16,000 answers. The oldest answers go first."""

@@ -10,12 +10,13 @@ from functools import lru_cache
 from typing import Any, Literal, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
-from .base.errors import ProviderError, RateLimited, Refused, Unreachable
-from .base.numbers import to_e164
-from .base.provider import Deadline, PhoneNumber, Provider, Query
-from .directory import Directory, Grant, Rule
+from providers.base.errors import ProviderError, RateLimited, Refused, Unreachable
+from providers.base.numbers import to_e164
+from providers.base.provider import Deadline, PhoneNumber, Provider, Query
+
+from ..directory.toml import Directory, Grant, Rule
 from .guard import Call, Guard, Room
-from .memory import LastKnownGood
+from .stale import LastKnownGood
 
 NumbersSource = Literal["live", "partial", "last-known-good"]
 Made = TypeVar("Made")

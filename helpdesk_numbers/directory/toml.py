@@ -21,10 +21,10 @@ from typing import IO, Any, Literal
 
 import msgspec
 
-from . import load, prefix
-from .base.numbers import to_e164
-from .base.options import FAULTY, Faults, build, did_you_mean, from_environ, sift
-from .base.provider import Provider
+from providers import load, prefix
+from providers.base.numbers import to_e164
+from providers.base.options import FAULTY, Faults, build, did_you_mean, from_environ, sift
+from providers.base.provider import Provider
 
 log = logging.getLogger(__name__)
 

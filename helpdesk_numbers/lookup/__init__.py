@@ -1,0 +1,1 @@
+"""Asks the accounts, in time."""
