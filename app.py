@@ -52,7 +52,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     service = service_of_process() if environ is None else Service(environ)
     app.extensions["helpdesk_numbers"] = service
     if _command_is_looked_up():  # it reads what it needs itself: `flask check` must start anyway
-        from hubspot import cli  # which serving can start without
+        from helpdesk_numbers import cli  # which serving can start without
 
         cli.register(app)
         return app

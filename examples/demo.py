@@ -9,8 +9,8 @@ import time
 import requests
 from tabulate import tabulate
 
+from helpdesk_numbers.cli.webhook import drop_down
 from helpdesk_numbers.webhook import PATH
-from hubspot.cli_webhook import drop_down
 from hubspot.schema import NumbersRequest, write_request
 from hubspot.signature import signed_headers
 from tests.server import ROOT, procfile, serving

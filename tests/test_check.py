@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from helpdesk_numbers.cli import check as check_module
 from helpdesk_numbers.webhook import PATH
-from hubspot import check as check_module
 from providers.testing.carrier import Answer, Carrier, Reply, hang
 from tests.carrier import TwilioAPI, says, twilio_numbers
 from tests.commands import flask, here

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hubspot import cli_providers
+from helpdesk_numbers.cli import providers as cli_providers
 from tests.commands import Done, flask, here
 from tests.server import ROOT, environ
 

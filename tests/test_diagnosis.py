@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from werkzeug.datastructures import Headers
 
+from helpdesk_numbers.cli.failed_request import read_log
 from helpdesk_numbers.webhook import MAX_BODY_BYTES, PATH
 from hubspot.diagnosis import Diagnosis, RefusedRequest, diagnose
 from hubspot.errors import InvalidSignature
-from hubspot.failed_request import read_log
 from hubspot.signature import (
     OLD_HEADER,
     OLD_VERSION_HEADER,

@@ -13,11 +13,11 @@ from flask import Flask
 from msgspec.structs import FieldInfo, fields
 
 import providers
+from helpdesk_numbers import cli
 from helpdesk_numbers.directory import toml as directory
 from helpdesk_numbers.service import Service
 from helpdesk_numbers.settings import Settings
 from helpdesk_numbers.webhook import PATH
-from hubspot import cli
 from hubspot.diagnosis import RefusedRequest, diagnose
 from hubspot.errors import InvalidSignature
 from hubspot.signature import (

@@ -18,23 +18,16 @@ from helpdesk_numbers.lookup.lookup import matches_nothing
 from helpdesk_numbers.service import Service, current_service
 from helpdesk_numbers.settings import ConfigurationError, Settings
 from helpdesk_numbers.webhook import PATH
+from hubspot.schema import NumbersRequest, write_request
+from hubspot.settings_api import CallingSettings, SettingsError, why_no_answer
+from hubspot.signature import MAX_AGE_MS, signed_headers
 from providers import Provider
 from providers.base.errors import ProviderError
 from providers.base.provider import ANYBODY, PhoneNumber
 
 from .asking import ask
-from .cli_connection import (
-    UNKNOWN_APP,
-    advice,
-    make_client,
-    malformed,
-    unusable,
-    what_users_see,
-)
+from .connection import UNKNOWN_APP, advice, make_client, malformed, unusable, what_users_see
 from .output import Command, as_json, count, print_json, remedy_for, try_again
-from .schema import NumbersRequest, write_request
-from .settings_api import CallingSettings, SettingsError, why_no_answer
-from .signature import MAX_AGE_MS, signed_headers
 
 MAX_SKEW_S = 60
 """HubSpot's window is 5 minutes; a clock that is a minute off is broken and gets worse."""

@@ -1,27 +1,17 @@
-"""`flask numbers`, and the place where every command is attached to `flask`."""
+"""`flask numbers`: what a user sees now, and why."""
 
 from typing import Any
 
 import click
-from flask import Flask
 from flask.cli import with_appcontext
 from tabulate import tabulate
 
 from helpdesk_numbers.lookup.lookup import Result
 from helpdesk_numbers.service import current_service
+from hubspot.schema import friendly_names
 
-from . import cli_providers
-from .check import check
-from .cli_connection import channel_connection
-from .cli_webhook import portal, user, webhook
 from .output import Command, as_json, print_json, try_again
-from .schema import friendly_names
-
-
-def register(app: Flask) -> None:
-    """Attach the commands to `flask`."""
-    for command in (numbers, cli_providers.group, webhook, channel_connection, check):
-        app.cli.add_command(command)
+from .webhook import portal, user
 
 
 @click.command(cls=Command)

@@ -10,9 +10,9 @@ import requests
 from helpdesk_numbers.service import current_service
 from helpdesk_numbers.settings import ConfigurationError, Settings
 from helpdesk_numbers.webhook import PATH
+from hubspot.settings_api import APIError, ChannelConnection, Client, SettingsError, why_no_answer
 
 from .output import Group, as_json, print_json
-from .settings_api import APIError, ChannelConnection, Client, SettingsError, why_no_answer
 
 BROWSER_FLAG = (
     "window.localStorage.setItem('LocalSettings:Calling:supportsChannelConnection', true)"

@@ -13,13 +13,13 @@ from helpdesk_numbers.directory.toml import MAX_ID
 from helpdesk_numbers.service import current_service
 from helpdesk_numbers.settings import ConfigurationError, Settings
 from helpdesk_numbers.webhook import PATH
+from hubspot.diagnosis import RefusedRequest, diagnose
+from hubspot.schema import MAX_NAME_UNITS, NumbersRequest, write_request
+from hubspot.settings_api import why_no_answer
+from hubspot.signature import Version, signed_headers
 
-from .diagnosis import RefusedRequest, diagnose
 from .failed_request import read_failed_request, read_log
 from .output import Group, as_json, print_json
-from .schema import MAX_NAME_UNITS, NumbersRequest, write_request
-from .settings_api import why_no_answer
-from .signature import Version, signed_headers
 
 PATIENCE_S = 5.0
 """What HubSpot gives comparable calls (classic CRM cards, webhooks); for this one nothing is

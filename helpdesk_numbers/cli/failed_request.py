@@ -9,7 +9,7 @@ from typing import Any
 import click
 import msgspec
 
-from .suspects import split
+from hubspot.suspects import split
 
 
 class FailedRequest(msgspec.Struct, rename="camel"):
