@@ -1,4 +1,4 @@
-"""hubspot/diagnosis.py: each way to break a signature is named, and so is what to do about it."""
+"""hubspot/diagnosis: each way to break a signature is named, and so is what to do about it."""
 
 import json
 import sys

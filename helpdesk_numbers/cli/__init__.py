@@ -2,14 +2,16 @@
 
 from flask import Flask
 
-from . import providers
-from .check import check
-from .connection import channel_connection
-from .numbers import numbers
-from .webhook import webhook
+from . import check, connection, numbers, providers, webhook
 
 
 def register(app: Flask) -> None:
     """Attach the commands to `flask`."""
-    for command in (numbers, providers.group, webhook, channel_connection, check):
+    for command in (
+        numbers.numbers,
+        providers.group,
+        webhook.webhook,
+        connection.channel_connection,
+        check.check,
+    ):
         app.cli.add_command(command)

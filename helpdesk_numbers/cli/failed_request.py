@@ -9,7 +9,7 @@ from typing import Any
 import click
 import msgspec
 
-from hubspot.suspects import split
+from hubspot.diagnosis.candidates import split
 
 
 class FailedRequest(msgspec.Struct, rename="camel"):

@@ -10,8 +10,7 @@ from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-from . import suspects
-from .signature import (
+from ..signature import (
     MAX_AGE_MS,
     OLD_HEADER,
     OLD_VERSION_HEADER,
@@ -22,7 +21,8 @@ from .signature import (
     matches,
     sign_as_is,
 )
-from .suspects import BASE, SET_PUBLIC_URL, Change, Variants
+from . import candidates
+from .candidates import BASE, SET_PUBLIC_URL, Change, Variants
 
 
 class Diagnosis(NamedTuple):
@@ -263,7 +263,7 @@ def _find(
             if matches(bare, [_bare(expected)]):
                 changes = [change for _, made in reversed(choice) for change in made]
                 if "," in given:
-                    changes.append(suspects.sent_twice("signature"))
+                    changes.append(candidates.sent_twice("signature"))
                 if given.partition(",")[0] != expected:
                     changes.append(_ALTERED)
                 return _Found(version, uri, timestamp, changes)
@@ -302,21 +302,21 @@ def _axes(
     The longest come first, for of equally many changes those in the last are tried first.
     """
     headers, others = request.headers, request.others
-    scheme, host, target = suspects.split(request.uri)
+    scheme, host, target = candidates.split(request.uri)
     timestamp = headers.get(TIMESTAMP_HEADER) or ""
     schemes: Variants[str] = {scheme: ()}
     hosts: Variants[str] = {host: ()}
     targets: Variants[str] = {target: ()}
     times: Variants[str] = {timestamp: ()}
     if version != "v1":
-        schemes = suspects.schemes(scheme)
-        hosts = suspects.hosts(host, headers, others)
-        targets = suspects.targets(target, path, headers, others, thorough=thorough)
+        schemes = candidates.schemes(scheme)
+        hosts = candidates.hosts(host, headers, others)
+        targets = candidates.targets(target, path, headers, others, thorough=thorough)
     if version == "v3":
-        targets = suspects.as_v3_signs(targets)
-        times = suspects.timestamps(timestamp, thorough=thorough)
-    bodies = suspects.bodies(request.body, thorough=thorough)
-    return [bodies, times, targets, hosts, schemes, suspects.secrets(secrets)]
+        targets = candidates.as_v3_signs(targets)
+        times = candidates.timestamps(timestamp, thorough=thorough)
+    bodies = candidates.bodies(request.body, thorough=thorough)
+    return [bodies, times, targets, hosts, schemes, candidates.secrets(secrets)]
 
 
 def _choices(axes: Sequence[Variants[Any]], *, thorough: bool) -> Iterator[tuple[_Variant, ...]]:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, unquote
 
-from .signature import TIMESTAMP_HEADER, Headers, decode_uri
+from ..signature import TIMESTAMP_HEADER, Headers, decode_uri
 
 T = TypeVar("T")
 
