@@ -11,7 +11,7 @@ import click
 import msgspec
 from msgspec import Meta
 
-from helpdesk_numbers.directory.toml import MAX_ID
+from hubspot.schema import MAX_ID
 from providers.base.options import URL, Secret
 
 Id = Annotated[int, Meta(ge=1, le=MAX_ID - 1)]

@@ -13,11 +13,9 @@ from hypothesis import strategies as st
 
 from helpdesk_numbers.lookup.lookup import Number
 from hubspot.errors import InvalidRequest
+from hubspot.names import MAX_NAME_UNITS, clean, friendly_names
 from hubspot.schema import (
-    MAX_NAME_UNITS,
     NumbersRequest,
-    clean,
-    friendly_names,
     read_request,
     write_answer,
     write_request,
@@ -169,7 +167,7 @@ def number(name: str, extension: str | None = None, e164: str = "+12025550143") 
 
 
 def shown(*names: str) -> list[str]:
-    return friendly_names([number(name) for name in names])
+    return friendly_names((name, number(name).e164) for name in names)
 
 
 def test_answer_is_hubspots_schema_to_the_byte() -> None:

@@ -8,7 +8,7 @@ from tabulate import tabulate
 
 from helpdesk_numbers.lookup.lookup import Result
 from helpdesk_numbers.service import current_service
-from hubspot.schema import friendly_names
+from hubspot.names import friendly_names
 
 from .output import Command, as_json, print_json, try_again
 from .webhook import portal, user
@@ -31,8 +31,12 @@ def numbers(portal_id: int, user_id: int, explain: bool, as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
+def _shown_as(result: Result) -> list[str]:
+    return friendly_names((number.name, number.e164) for number in result.numbers)
+
+
 def _as_data(result: Result, explain: bool) -> dict[str, Any]:
-    names = friendly_names(result.numbers)
+    names = _shown_as(result)
     data: dict[str, Any] = {
         "source": None if result.failure else result.source,
         "why": result.why,
@@ -72,7 +76,11 @@ def _as_data(result: Result, explain: bool) -> dict[str, Any]:
 
 
 def _print_result(result: Result, explain: bool) -> None:
-    shown = zip(result.numbers, friendly_names(result.numbers), strict=True)
+    shown = zip(
+        result.numbers,
+        friendly_names((number.name, number.e164) for number in result.numbers),
+        strict=True,
+    )
     rows = [[n.e164, n.extension or "", name, n.account] for n, name in shown]
     headers = ["number", "extension", "shown as", "account"]
     if explain:

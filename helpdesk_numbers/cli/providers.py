@@ -242,7 +242,8 @@ def _check_name(name: str, kind: str) -> None:
         raise click.UsageError(f"{name!r} is too long: 30 characters at most")
     if name in providers.names():
         raise click.UsageError(f"the provider {name!r} exists already")
-    taken = (Path(providers.__file__).parent / f"{name}.py").exists()
+    folder = Path(providers.__file__).parent
+    taken = (folder / f"{name}.py").exists() or (folder / name).exists()
     if taken or re.search(rf"\b{kind}\b", (TEMPLATE / "larkline.py").read_text("utf-8")):
         raise click.UsageError(f"{name!r} means something else in providers/")
 
@@ -254,7 +255,7 @@ def _files(name: str, folder: Path | None) -> dict[str, Path]:
     return {
         "larkline.json": ROOT / "tests" / "data" / name / "numbers.json",
         "larkline.py": ROOT / "providers" / f"{name}.py",
-        "test_larkline.py": ROOT / "tests" / f"test_provider_{name}.py",
+        "test_larkline.py": ROOT / "tests" / f"test_providers_{name}.py",
         "README.md": ROOT / "docs" / "providers" / f"{name}.md",
     }
 

@@ -9,12 +9,12 @@ import click
 import requests
 from tabulate import tabulate
 
-from helpdesk_numbers.directory.toml import MAX_ID
 from helpdesk_numbers.service import current_service
 from helpdesk_numbers.settings import ConfigurationError, Settings
 from helpdesk_numbers.webhook import PATH
 from hubspot.diagnosis import RefusedRequest, diagnose
-from hubspot.schema import MAX_NAME_UNITS, NumbersRequest, write_request
+from hubspot.names import MAX_NAME_UNITS
+from hubspot.schema import MAX_ID, NumbersRequest, write_request
 from hubspot.settings_api import why_no_answer
 from hubspot.signature import Version, signed_headers
 

@@ -21,6 +21,7 @@ from typing import IO, Any, Literal
 
 import msgspec
 
+from hubspot.schema import MAX_ID
 from providers import load, prefix
 from providers.base.numbers import to_e164
 from providers.base.options import FAULTY, Faults, build, did_you_mean, from_environ, sift
@@ -30,9 +31,6 @@ log = logging.getLogger(__name__)
 
 MANY = 20
 """Faults, after which nobody is told what was meant: that takes a look at all names."""
-
-MAX_ID = 2**63
-"""HubSpot's ids are positive and below this."""
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

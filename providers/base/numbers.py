@@ -1,4 +1,4 @@
-"""Phone numbers, as phonenumbers understands them: to E.164 and to a form for people."""
+"""Phone numbers, as phonenumbers understands them: any form to E.164."""
 
 import re
 from functools import cache, lru_cache
@@ -68,12 +68,6 @@ def _is_e164(text: str) -> bool:
 
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
-
-
-@lru_cache(maxsize=32_768)
-def international(e164: str) -> str:
-    """The number as people write it across borders, `+1 202-555-0143` for `+12025550143`."""
-    return phonenumbers.format_number(phonenumbers.parse(e164), PhoneNumberFormat.INTERNATIONAL)
 
 
 def plus(number: object) -> str:
