@@ -23,9 +23,9 @@ from helpdesk_numbers.webhook import PATH
 from hubspot.signature import Version, signed_headers
 from providers.base import http
 from providers.testing.carrier import Carrier
-from tests.carrier import SID, TOKEN, TwilioAPI, twilio_numbers
-from tests.https import make_certificate
-from tests.hubspot_api import HubSpotAPI
+from tests.support.carrier import SID, TOKEN, TwilioAPI, twilio_numbers
+from tests.support.https import make_certificate
+from tests.support.hubspot_api import HubSpotAPI
 
 # A busy machine may take its time.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -134,7 +134,7 @@ def api() -> Iterator[HubSpotAPI]:
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Certificate and key of tests.https.HOST."""
+    """Certificate and key of tests.support.https.HOST."""
     return make_certificate(tmp_path_factory.mktemp("tls"))
 
 

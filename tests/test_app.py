@@ -20,7 +20,7 @@ from app import create_app
 from helpdesk_numbers.webhook import MAX_BODY_BYTES, PATH
 from hubspot.errors import HubSpotError
 from providers.testing.carrier import Answer, Carrier
-from tests.carrier import refusing, says, twilio_account
+from tests.support.carrier import refusing, says, twilio_account
 
 Post = Callable[..., TestResponse]
 

@@ -4,7 +4,7 @@ import pytest
 
 from app import create_app
 from helpdesk_numbers.settings import ConfigurationError
-from tests.carrier import twilio_account
+from tests.support.carrier import twilio_account
 
 
 def faults(environ: dict[str, str]) -> tuple[str, ...]:

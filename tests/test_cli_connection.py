@@ -8,10 +8,10 @@ import pytest
 
 from helpdesk_numbers.webhook import PATH
 from providers.testing.carrier import Carrier
-from tests.carrier import says
-from tests.commands import Done, here
-from tests.https import HOST, https
-from tests.hubspot_api import APP_ID, HTML, KEY, HubSpotAPI
+from tests.support.carrier import says
+from tests.support.commands import Done, here
+from tests.support.https import HOST, https
+from tests.support.hubspot_api import APP_ID, HTML, KEY, HubSpotAPI
 
 BASE = f"https://{HOST}"
 URL = BASE + PATH

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from providers.testing.carrier import Reply
-from tests.carrier import refusing
-from tests.commands import flask, here
-from tests.hubspot_api import (
+from tests.support.carrier import refusing
+from tests.support.commands import flask, here
+from tests.support.hubspot_api import (
     CORRELATION_ID,
     EXPIRED,
     HTML,

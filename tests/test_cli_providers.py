@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from providers.testing.carrier import Asked, Carrier, Reply, hang
-from tests.commands import flask, here
-from tests.server import ROOT, environ
+from tests.support.commands import flask, here
+from tests.support.server import ROOT, environ
 
 KEY = "KEY-not-a-real-one"
 LISTED = [

@@ -9,11 +9,11 @@ import pytest
 
 from helpdesk_numbers.webhook import PATH
 from hubspot.signature import TIMESTAMP_HEADER, V3_HEADER, signed_headers
-from tests.asking import ask_server
-from tests.breaks import BODY, BREAKS, NOW_MS, SECRET, URL, Break, as_file
-from tests.commands import Done, flask, here
-from tests.server import serving
-from tests.test_cli import SETTINGS
+from tests.support.asking import ask_server
+from tests.support.breaks import BODY, BREAKS, NOW_MS, SECRET, URL, Break, as_file
+from tests.support.commands import Done, flask, here
+from tests.support.server import serving
+from tests.test_cli_numbers import SETTINGS
 
 EXPLAINED = {one.name: one for one in BREAKS}
 HTTP = EXPLAINED["http for https"]

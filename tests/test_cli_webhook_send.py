@@ -9,9 +9,9 @@ import pytest
 
 from helpdesk_numbers.webhook import PATH
 from providers.testing.carrier import Carrier, Reply
-from tests.commands import Done, flask, here
-from tests.server import Server, free_port, serving
-from tests.test_cli import SETTINGS
+from tests.support.commands import Done, flask, here
+from tests.support.server import Server, free_port, serving
+from tests.test_cli_numbers import SETTINGS
 
 WHO = ("--portal-id", "62515", "--user-id", "1001")
 

@@ -12,7 +12,7 @@ from helpdesk_numbers.directory.toml import OneAccount, Rule, Source, parse, rea
 from helpdesk_numbers.lookup.lookup import Lookup
 from providers.base.options import Faults
 from providers.base.provider import Provider
-from tests.accounts import Fixed
+from tests.support.accounts import Fixed
 
 TOKEN = "token-of-acme"
 ENVIRON = {"ACME_TOKEN": TOKEN, "DESK_NUMBER": "+12025550100", "EMPTY": ""}
@@ -230,7 +230,7 @@ def test_a_broken_file_is_refused_once_and_the_old_one_stays(
     source = Source(ENVIRON, str(file))
     before = source.current()
     BREAK[kind](file)
-    with caplog.at_level(logging.INFO, "providers"):
+    with caplog.at_level(logging.INFO, "helpdesk_numbers"):
         for _ in range(5):
             assert source.current() is before
     assert [record.message for record in caplog.records] == ["directory_refused"]
@@ -246,7 +246,7 @@ def test_a_file_put_right_is_taken_up_again(file: Path, caplog: pytest.LogCaptur
     source.current()
     caplog.clear()
     write(file, (DESKS + PORTAL).replace("62515", "7"))
-    with caplog.at_level(logging.INFO, "providers"):
+    with caplog.at_level(logging.INFO, "helpdesk_numbers"):
         assert set(source.current().portals) == {7}
     assert source.refused == 0
     assert [record.message for record in caplog.records] == ["directory_loaded"]

@@ -15,7 +15,7 @@ from helpdesk_numbers import logs
 from helpdesk_numbers.webhook import PATH
 from hubspot.signature import OLD_HEADER, TIMESTAMP_HEADER, V3_HEADER, signed_headers
 from providers.testing.carrier import Carrier
-from tests.carrier import HTML, TOKEN, says, twilio_account
+from tests.support.carrier import HTML, TOKEN, says, twilio_account
 
 Post = Callable[..., TestResponse]
 

@@ -17,7 +17,7 @@ from helpdesk_numbers.lookup import lookup as lookup_module
 from helpdesk_numbers.lookup.lookup import Lookup
 from providers.base.errors import ProviderError, Unreachable
 from providers.base.provider import Deadline, PhoneNumber, Provider, Query
-from tests.accounts import (
+from tests.support.accounts import (
     ALL,
     EAST,
     SALES,

@@ -10,7 +10,7 @@ from helpdesk_numbers.directory.toml import Directory, Portal, Rule
 from helpdesk_numbers.lookup.lookup import Lookup
 from providers.base.errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
 from providers.base.provider import PhoneNumber, Query
-from tests.accounts import (
+from tests.support.accounts import (
     EAST,
     SALES,
     WEST,

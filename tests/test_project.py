@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -180,33 +181,70 @@ def test_app_runs_from_a_copy_of_the_checkout_that_is_not_installed(tmp_path: Pa
     assert all(place.is_relative_to(tmp_path) for place in places)
 
 
+HOUSES = ("helpdesk_numbers", "hubspot", "providers")
+
+
 def imports(path: Path) -> set[str]:
-    """The top-level names of all modules that a file imports, wherever in it, as absolute ones."""
+    """The absolute names of all modules that a file imports, wherever in it."""
     package = path.relative_to(ROOT).parent.parts
     found = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {name.name.partition(".")[0] for name in node.names}
+            found |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else ()
-            names = [node.module] if node.module else [name.name for name in node.names]
-            found |= {".".join([*base, name]).partition(".")[0] for name in names}
+            base = list(package[: len(package) - node.level + 1] if node.level else ())
+            module = [*base, *([node.module] if node.module else [])]
+            found |= {".".join([*module, name.name]) for name in node.names}
     return found
 
 
-@pytest.mark.parametrize(
-    "path", sorted((ROOT / "providers").rglob("*.py")), ids=lambda path: str(path.name)
-)
-def test_provider_module_knows_neither_hubspot_nor_flask(path: Path) -> None:
-    assert not imports(path) & {"flask", "werkzeug", "click", "hubspot", "app", "helpdesk_numbers"}
+def modules(folder: str) -> dict[str, Path]:
+    """The modules below a folder, by their absolute names."""
+    found = {}
+    for path in sorted((ROOT / folder).rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
 
 
-@pytest.mark.parametrize("name", ["signature", "schema"])
+# Which modules may not be imported, wherever in a file, by those of a folder.
+FORBIDDEN = {
+    "hubspot": {"app", "helpdesk_numbers", "providers", "flask", "werkzeug", "click", "os"},
+    "providers": {"app", "helpdesk_numbers", "hubspot", "flask", "werkzeug", "click"},
+    "helpdesk_numbers": {"app"},
+}
+
+
+@pytest.mark.parametrize("house", FORBIDDEN)
+def test_imports_point_one_way(house: str) -> None:
+    for path in modules(house).values():
+        tops = {name.partition(".")[0] for name in imports(path)}
+        assert not tops & FORBIDDEN[house], path
+
+
+def test_nothing_that_serves_imports_tests_or_what_tests_are_made_with() -> None:
+    for_tests = re.compile(r"(tests|pytest|providers\.testing)\b")
+    for house in HOUSES:
+        for name, path in modules(house).items():
+            if not for_tests.match(name):
+                assert not list(filter(for_tests.match, imports(path))), path
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    known = {name: path for house in HOUSES for name, path in modules(house).items()}
+    graph = {
+        name: {
+            target
+            for imported in imports(path)
+            for target in (imported, imported.rpartition(".")[0])
+            if target in known and target != name and not name.startswith(f"{target}.")
+        }
+        for name, path in known.items()
+    }
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
+
+
+@pytest.mark.parametrize("name", ["signature", "schema", "names"])
 def test_module_is_pure(name: str) -> None:
-    assert not imports(ROOT / "hubspot" / f"{name}.py") & {
-        "flask", "werkzeug", "click", "os", "time", "datetime", "requests", "helpdesk_numbers",
-    }  # fmt: skip
-
-
-def test_hubspot_does_not_import_the_app() -> None:
-    assert not [path.name for path in (ROOT / "hubspot").rglob("*.py") if "app" in imports(path)]
+    tops = {one.partition(".")[0] for one in imports(ROOT / "hubspot" / f"{name}.py")}
+    assert not tops & {"time", "datetime", "requests", "logging", "socket", "threading"}

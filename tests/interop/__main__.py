@@ -19,7 +19,7 @@ import requests
 from tabulate import tabulate
 
 from helpdesk_numbers.webhook import PATH
-from tests.server import serving
+from tests.support.server import serving
 
 HERE = Path(__file__).parent
 SECRET = "interop-secret-not-a-real-one"

@@ -25,8 +25,8 @@ import requests
 from tabulate import tabulate
 
 from helpdesk_numbers.webhook import PATH
-from tests.hubspot_api import PATHS
-from tests.server import ROOT, environ, free_port
+from tests.support.hubspot_api import PATHS
+from tests.support.server import ROOT, environ, free_port
 
 HERE = Path(__file__).parent
 URL = f"https://numbers.example.com{PATH}"

@@ -118,7 +118,7 @@ def options_of(name: str) -> Mapping[str, Any] | None:
     if name in OPTIONS:
         return OPTIONS[name]
     try:
-        module = importlib.import_module(f"tests.test_provider_{name}")
+        module = importlib.import_module(f"tests.test_providers_{name}")
     except ModuleNotFoundError:
         return None
     found = (

@@ -16,7 +16,7 @@ from providers.ringcentral import RingCentral
 from providers.telnyx import Telnyx
 from providers.testing.carrier import Asked, Carrier, Reply
 from providers.zoom import Zoom
-from tests.accounts import Fixed
+from tests.support.accounts import Fixed
 
 USERS = 40
 PAGE = 25  # users a page, fewer than the carriers', so that there are two

@@ -21,7 +21,7 @@ from providers.testing.carrier import (
     hang,
     reset,
 )
-from tests.asking import (
+from tests.support.asking import (
     BUSY_MACHINE_S,
     DEADLINE_S,
     UNAVAILABLE,
@@ -30,7 +30,7 @@ from tests.asking import (
     assert_healthy,
     service,
 )
-from tests.carrier import (
+from tests.support.carrier import (
     HTML,
     SID,
     TOKEN,
@@ -155,6 +155,7 @@ def test_a_next_link_to_another_host_is_not_followed(
         (None, 5, 5),
         ("soon", 5, 5),
     ],
+    ids=["seconds", "none", "date", "nothing", "a word"],
 )
 def test_a_rate_limit_is_passed_on(
     carrier: Carrier, twilio: TwilioAPI, given: str | None, low: int, high: int

@@ -11,7 +11,7 @@ from helpdesk_numbers.lookup import guard
 from helpdesk_numbers.lookup.guard import MOST_CALLS, Guard, Room
 from providers.base.errors import ProviderError, Refused, Unreachable, Unreadable
 from providers.base.provider import PhoneNumber, Provider, Query
-from tests.accounts import EAST, ONE, Account, Answer, ask, ask_at_once
+from tests.support.accounts import EAST, ONE, Account, Answer, ask, ask_at_once
 
 # Shared calls
 

@@ -1,6 +1,6 @@
 """HubSpot's settings API to test against: a real HTTP server with HubSpot's behaviour.
 
-`python -m tests.hubspot_api` runs it for trying out the commands by hand.
+`python -m tests.support.hubspot_api` runs it for trying out the commands by hand.
 """
 
 import re

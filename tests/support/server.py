@@ -18,7 +18,7 @@ from msgspec.structs import fields
 import providers
 from helpdesk_numbers.settings import Settings
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 OURS = ("GUNICORN_", *map(providers.prefix, providers.BUILT_IN))
 SETTINGS = {field.name.upper() for field in fields(Settings)}
 

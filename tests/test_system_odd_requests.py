@@ -13,8 +13,8 @@ import requests
 from helpdesk_numbers.webhook import MAX_BODY_BYTES, PATH
 from hubspot.signature import signed_headers
 from providers.testing.carrier import Carrier, hang
-from tests.carrier import does, twilio_settings
-from tests.server import Server, serving
+from tests.support.carrier import does, twilio_settings
+from tests.support.server import Server, serving
 
 SETTINGS = {
     "HUBSPOT_CLIENT_SECRET": "a-secret-of-tests",

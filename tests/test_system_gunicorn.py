@@ -14,9 +14,9 @@ import requests
 
 from helpdesk_numbers.webhook import PATH
 from providers.testing.carrier import Asked, Carrier, Reply
-from tests.asking import SECRET, ask_server
-from tests.carrier import twilio_settings
-from tests.server import ROOT, Server, environ, free_port, procfile, serving
+from tests.support.asking import SECRET, ask_server
+from tests.support.carrier import twilio_settings
+from tests.support.server import ROOT, Server, environ, free_port, procfile, serving
 
 STATIC = """
 [accounts.desk]

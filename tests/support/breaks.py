@@ -1,6 +1,6 @@
 """Ways in which a signature breaks between HubSpot and the service, and what is to be said of each.
 
-    .venv/bin/python -m tests.breaks
+    .venv/bin/python -m tests.support.breaks
 
 prints them as a table, made by `flask webhook explain`.
 """
@@ -24,7 +24,7 @@ from hubspot.signature import (
     sign,
     signed_headers,
 )
-from tests.server import ROOT, environ
+from tests.support.server import ROOT, environ
 
 SECRET = "not-a-real-client-secret"
 HOST = "numbers.example.com"

@@ -16,10 +16,10 @@ import requests
 
 from helpdesk_numbers.webhook import PATH
 from providers.testing.carrier import Asked, Carrier, Reply
-from tests.asking import SECRET, request
-from tests.carrier import TwilioAPI, twilio_settings
-from tests.server import ROOT, environ, free_port, procfile, serving
-from tests.test_gunicorn import kill_worker, wait_for_worker
+from tests.support.asking import SECRET, request
+from tests.support.carrier import TwilioAPI, twilio_settings
+from tests.support.server import ROOT, environ, free_port, procfile, serving
+from tests.test_system_gunicorn import kill_worker, wait_for_worker
 
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 OUTSIDE = "https://numbers.example.com"

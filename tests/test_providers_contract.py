@@ -119,7 +119,7 @@ class TestLarklineByToken(TestLarkline):
 
 
 def test_every_built_in_has_a_contract() -> None:
-    names = [path.stem for path in HERE.glob("test_provider_*.py")]
+    names = [path.stem for path in HERE.glob("test_providers_*.py")]
     modules = map(importlib.import_module, names)
     kinds = [kind for module in modules for kind in vars(module).values()]
     contracts = {

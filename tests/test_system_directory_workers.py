@@ -12,9 +12,9 @@ import pytest
 import requests
 
 from helpdesk_numbers.directory.toml import Source, TextInForce
-from tests.asking import SECRET, ask_server
-from tests.server import Server, serving
-from tests.test_gunicorn import reload, wait_for_worker
+from tests.support.asking import SECRET, ask_server
+from tests.support.server import Server, serving
+from tests.test_system_gunicorn import reload, wait_for_worker
 
 DESK = """
 [accounts.desk]

@@ -28,7 +28,7 @@ from providers.testing.carrier import (
     hang,
     reset,
 )
-from tests.carrier import HTML, does, drip_headers, refusing, says
+from tests.support.carrier import HTML, does, drip_headers, refusing, says
 
 KEY = "key-of-larkline-0001"
 NUMBER = "12025550143"

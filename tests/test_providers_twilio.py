@@ -12,7 +12,7 @@ from providers.base.options import Faults
 from providers.testing import Asked, ByLink, ProviderContract
 from providers.testing.carrier import Carrier, Reply
 from providers.twilio import Twilio
-from tests.carrier import (
+from tests.support.carrier import (
     SID,
     TOKEN,
     Record,

@@ -8,8 +8,8 @@ from click.testing import CliRunner
 from flask.cli import FlaskGroup
 
 from app import create_app
-from tests.https import PROXY
-from tests.server import ROOT, environ
+from tests.support.https import PROXY
+from tests.support.server import ROOT, environ
 
 Done = subprocess.CompletedProcess[str]
 

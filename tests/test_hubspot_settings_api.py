@@ -10,8 +10,8 @@ import pytest
 from hubspot import settings_api
 from hubspot.settings_api import APIError, Client, NoAnswer
 from providers.testing.carrier import Carrier, Reply, hang
-from tests.carrier import does, refusing, says
-from tests.hubspot_api import (
+from tests.support.carrier import does, refusing, says
+from tests.support.hubspot_api import (
     APP_ID,
     CORRELATION_ID,
     EXPIRED,

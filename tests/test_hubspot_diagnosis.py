@@ -25,7 +25,7 @@ from hubspot.signature import (
     signed_headers,
     verify,
 )
-from tests.breaks import BODY, BREAKS, HOST, NOW_MS, SECRET, URL, Break
+from tests.support.breaks import BODY, BREAKS, HOST, NOW_MS, SECRET, URL, Break
 
 
 def diagnosis(broken: Break, *, thorough: bool) -> Diagnosis:

@@ -2,7 +2,7 @@
 
 One change each, 500 of them; as many as you like with
 
-    MUTATIONS=10000 .venv/bin/pytest tests/test_mutations.py
+    MUTATIONS=10000 .venv/bin/pytest tests/test_webhook_mutations.py
 
 Changes that leave a request what it was are not among them:
 

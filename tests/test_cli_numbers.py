@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from providers.testing.carrier import Carrier
-from tests.carrier import TOKEN, refusing, says, twilio_settings
-from tests.commands import flask, here
-from tests.server import ROOT
+from tests.support.carrier import TOKEN, refusing, says, twilio_settings
+from tests.support.commands import flask, here
+from tests.support.server import ROOT
 
 SECRET = "a-secret-of-tests"
 DIRECTORY = """

@@ -7,10 +7,10 @@ import pytest
 
 from helpdesk_numbers.webhook import PATH
 from providers.testing.carrier import Carrier, Reply
-from tests.carrier import refusing
-from tests.hubspot_api import CORRELATION_ID, EXPIRED, HTML, KEY, HubSpotAPI, refusal
-from tests.server import Server
-from tests.test_check import BASE, SETTINGS, at_hubspot, check, reach, service
+from tests.support.carrier import refusing
+from tests.support.hubspot_api import CORRELATION_ID, EXPIRED, HTML, KEY, HubSpotAPI, refusal
+from tests.support.server import Server
+from tests.test_cli_check import BASE, SETTINGS, at_hubspot, check, reach, service
 
 __all__ = ["service"]  # a fixture
 

@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 from app import create_app
 from helpdesk_numbers.webhook import PATH
 from hubspot.signature import signed_headers
-from tests.carrier import SID, TOKEN, can_take_calls, twilio_numbers, twilio_settings
+from tests.support.carrier import SID, TOKEN, can_take_calls, twilio_numbers, twilio_settings
 
 SECRET = "a-secret-of-tests"
 DEADLINE_S = 0.6

@@ -9,8 +9,8 @@ import pytest
 
 from hubspot.settings_api import APIError, Client, NoAnswer
 from providers.testing.carrier import Carrier, Fault, break_off, reset
-from tests.carrier import does
-from tests.hubspot_api import APP_ID, HubSpotAPI, refusal
+from tests.support.carrier import does
+from tests.support.hubspot_api import APP_ID, HubSpotAPI, refusal
 
 SECRETS = ("s3cr3t+key/of tests", "tok3n-of-tests")
 

@@ -7,7 +7,7 @@ Where each fault of a carrier, a clock or a process is shown to be survived:
 | hang, drip, reset, 500, HTML, truncated JSON | test_faults.py: `test_fault` |
 | endless pages, gigantic page | test_faults.py: `test_fault` |
 | refused connection, DNS failure | test_faults.py: `…refused_connection…`, `…unknown_host…` |
-| TLS failure | here, and test_provider_http.py: `…https_url_without_tls…` |
+| TLS failure | here, and test_providers_http.py: `…https_url_without_tls…` |
 | 429 with and without Retry-After | test_faults.py: `test_a_rate_limit_is_passed_on`, and here |
 | 500 storm, carrier back after an outage | here |
 | one account hangs, half the answers slow | here |
@@ -29,7 +29,7 @@ import requests
 
 from helpdesk_numbers.lookup import guard
 from providers.testing.carrier import Answer, Asked, Carrier, Reply, break_off, hang, reset
-from tests.asking import (
+from tests.support.asking import (
     DEADLINE_S,
     KNOWN,
     LIVE,
@@ -40,7 +40,7 @@ from tests.asking import (
     count_of,
     service,
 )
-from tests.carrier import (
+from tests.support.carrier import (
     SID,
     TOKEN,
     TwilioAPI,
@@ -50,7 +50,7 @@ from tests.carrier import (
     twilio_account,
     twilio_numbers,
 )
-from tests.server import serving
+from tests.support.server import serving
 
 
 @pytest.fixture

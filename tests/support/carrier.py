@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 
 from providers.testing.carrier import Answer, Asked, Fault, Reply, dripping
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parent.parent / "data"
 SID = "AC" + "0" * 31 + "1"
 TOKEN = "token-of-acme"
 HTML = b"<html><body>Bad gateway, call +12025550199</body></html>"

@@ -10,8 +10,16 @@ import pytest
 
 from providers.base import http
 from providers.testing.carrier import Answer, Carrier, break_off, hang, reset
-from tests.asking import LIVE, UNAVAILABLE, ask, assert_fails, assert_healthy, count_of, service
-from tests.carrier import TwilioAPI, does, refusing, says
+from tests.support.asking import (
+    LIVE,
+    UNAVAILABLE,
+    ask,
+    assert_fails,
+    assert_healthy,
+    count_of,
+    service,
+)
+from tests.support.carrier import TwilioAPI, does, refusing, says
 
 
 @pytest.mark.parametrize("fault", [reset, lambda *_: None], ids=["reset", "closed"])

@@ -13,7 +13,7 @@ from providers import JSON, HTTPProvider, Page, PhoneNumber, Query, Request
 from providers.base.http import Listing
 from providers.base.oauth import TokenRequest
 from providers.ringcentral import RingCentral
-from tests.test_contract import Larkline
+from tests.test_providers_contract import Larkline
 
 pytest_plugins = ["pytester"]
 
@@ -180,11 +180,16 @@ def test_a_wrong_adapter_fails(
     pytester: pytest.Pytester, wrong: type[HTTPProvider], test: str
 ) -> None:
     right = "TestRingCentral" if issubclass(wrong, RingCentral) else "TestLarkline"
-    home = "test_provider_ringcentral" if issubclass(wrong, RingCentral) else "test_contract"
+    home = (
+        "test_providers_ringcentral"
+        if issubclass(wrong, RingCentral)
+        else "test_providers_contract"
+    )
     pytester.syspathinsert(HERE)
     pytester.makepyfile(
-        f"import {home}, test_wrong_adapters\n"
-        f"class TestWrong({home}.{right}): provider = test_wrong_adapters.{wrong.__name__}"
+        f"import {home}, test_providers_wrong_adapters\n"
+        f"class TestWrong({home}.{right}): provider = "
+        f"test_providers_wrong_adapters.{wrong.__name__}"
     )
     done = pytester.runpytest_inprocess("-k", test, "-p", "no:cacheprovider")
     outcome = done.parseoutcomes()

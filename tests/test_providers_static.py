@@ -8,7 +8,7 @@ from providers import PhoneNumber, Query
 from providers.base.options import Faults
 from providers.static import Static
 from providers.testing import LocalContract
-from tests.accounts import Fixed
+from tests.support.accounts import Fixed
 
 
 class TestStatic(LocalContract):

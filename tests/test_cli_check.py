@@ -13,11 +13,11 @@ import pytest
 from helpdesk_numbers.cli import check as check_module
 from helpdesk_numbers.webhook import PATH
 from providers.testing.carrier import Answer, Carrier, Reply, hang
-from tests.carrier import TwilioAPI, says, twilio_numbers
-from tests.commands import flask, here
-from tests.https import HOST, https
-from tests.hubspot_api import APP_ID, EXPIRED, HTML, KEY, HubSpotAPI
-from tests.server import Server, serving
+from tests.support.carrier import TwilioAPI, says, twilio_numbers
+from tests.support.commands import flask, here
+from tests.support.https import HOST, https
+from tests.support.hubspot_api import APP_ID, EXPIRED, HTML, KEY, HubSpotAPI
+from tests.support.server import Server, serving
 from tests.test_cli_providers import third_party
 
 SECRET = "a-secret-of-tests"

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from providers.testing.carrier import Asked, Carrier, Reply
-from tests.commands import Done
-from tests.server import ROOT, environ
+from tests.support.commands import Done
+from tests.support.server import ROOT, environ
 
 KEY = "not-a-real-key"
 REPLY = json.loads((ROOT / "examples/carrier-package/larkline.json").read_text("utf-8"))["body"]

@@ -10,7 +10,7 @@ from helpdesk_numbers.lookup import guard
 from helpdesk_numbers.lookup.guard import Guard
 from providers.base.errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
 from providers.base.provider import Query
-from tests.accounts import EAST, ONE, WEST, Account, ask, ask_at_once
+from tests.support.accounts import EAST, ONE, WEST, Account, ask, ask_at_once
 
 
 def fail(guarded: Guard, account: Account, times: int) -> None:

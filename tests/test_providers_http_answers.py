@@ -11,8 +11,8 @@ from providers.base.errors import ProviderError, RateLimited, Refused, Unreachab
 from providers.base.http import Page
 from providers.base.provider import PhoneNumber, Query
 from providers.testing.carrier import Answer, Carrier
-from tests.carrier import HTML, bomb, does, pour, says
-from tests.test_provider_http import KEY, NUMBER, Larkline, account, ask, carrier, failure
+from tests.support.carrier import HTML, bomb, does, pour, says
+from tests.test_providers_http import KEY, NUMBER, Larkline, account, ask, carrier, failure
 
 __all__ = ["carrier"]  # a fixture
 

@@ -12,8 +12,8 @@ from providers.base.options import Secret
 from providers.base.provider import PhoneNumber, Query
 from providers.telnyx import Telnyx
 from providers.testing.carrier import Carrier
-from tests.carrier import says
-from tests.https import HOST, https
+from tests.support.carrier import says
+from tests.support.https import HOST, https
 
 NUMBERS = {"data": [{"phone_number": "+12025550143"}], "meta": {"total_pages": 1}}
 
