@@ -3,17 +3,12 @@
 Names with an underscore are this file's own: gunicorn would take others for its settings.
 """
 
-import contextlib as _contextlib
 import os as _os
 import signal as _signal
 import socket as _socket
 import sys as _sys
-import time as _time
 
 _sys.path.insert(0, _os.path.dirname(_os.path.abspath(__file__)))  # read before gunicorn does this
-
-from gunicorn.glogging import Logger as _Logger
-from gunicorn.workers.gthread import ThreadWorker as _ThreadWorker
 
 from helpdesk_numbers import logs as _logs
 from helpdesk_numbers.service import service_of_process as _service_of_process
@@ -39,52 +34,8 @@ bind = f"{_everywhere if _os.environ.get('PORT') else '127.0.0.1'}:{_settings.po
 # connections and threads are made at their first use, thus in the worker.
 preload_app = True
 
-# Seconds that a request and its answer may take: gthread itself waits for ever for the rest of one,
-# so that a few dozen half-sent requests would hold all threads.
-_whole_s = _settings.lookup_deadline + 5
-# Seconds that who has said nothing, or not all, may still take once a worker has to stop: some
-# platforms kill 5 s after SIGINT.
-_linger_s = 2
-
-
 # Requests wait for carriers, which threads do cheaply; keep-alive works with threads alone.
-class worker_class(_ThreadWorker):  # noqa: N801 - gunicorn's setting
-    def __init__(self, *args):
-        super().__init__(*args)
-        self._handled = {}
-        self._next_look = 0.0
-
-    def handle(self, conn):
-        self._handled[conn] = _time.monotonic()
-        try:
-            return super().handle(conn)
-        finally:
-            del self._handled[conn]
-
-    def set_accept_enabled(self, enabled):
-        super().set_accept_enabled(enabled)
-        if not enabled and not self.alive:  # gunicorn closes the port only at the end of the stop
-            for listener in self.sockets:
-                accepted = -1
-                while accepted < self.nr_conns:  # whoever is in the queue already is answered
-                    accepted = self.nr_conns
-                    self.accept(listener)
-                listener.close()
-
-    def murder_pending(self):  # called once a second, or more often
-        super().murder_pending()
-        if (now := _time.monotonic()) < self._next_look:
-            return
-        self._next_look = now + 1
-        for conn, since in list(self._handled.items()):
-            if now - since > (_whole_s if self.alive else _linger_s):
-                with _contextlib.suppress(OSError):
-                    conn.sock.shutdown(_socket.SHUT_RD)  # an answer can still be sent
-        if not self.alive:
-            for conn in self.pending_conns:  # gunicorn would give them `keepalive` seconds
-                conn.timeout = min(conn.timeout, now + _linger_s)
-
-
+worker_class = "helpdesk_numbers.worker.Worker"
 workers = _settings.web_concurrency
 threads = _settings.web_threads
 
@@ -123,9 +74,6 @@ limit_request_fields = 100
 
 logconfig_dict = _logs.config(_settings.log_format, _settings.log_level)
 
-
 # With `logconfig_dict`, gunicorn puts an access-log line together for each request, although nobody
 # sees it: an eighth of the processor time of a short one.
-class logger_class(_Logger):  # noqa: N801 - gunicorn's setting
-    def access(self, *_: object) -> None:
-        """Nothing: the service writes its own line."""
+logger_class = "helpdesk_numbers.worker.QuietLogger"

@@ -16,7 +16,7 @@ from tabulate import tabulate
 
 from benchmarks import failures, footprint, paging, throughput
 from benchmarks.bars import Bar, Benchmark
-from tests.server import ROOT
+from tests.support.server import ROOT
 
 BENCHMARKS: tuple[Benchmark, ...] = (
     throughput.fixed_list,

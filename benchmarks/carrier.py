@@ -3,9 +3,9 @@
     python -m benchmarks.carrier DELAY_S NUMBERS CERTIFICATE
 
 Speaks TLS, as carriers do, with a key and its certificate from that file, and prints its URL. Every
-account has the same NUMBERS, whoever asks. Pages are made once by tests/carrier.py, which follows
-Twilio's description, and sent from memory after that, so that the carrier takes little of the
-processors that it shares with the server measured.
+account has the same NUMBERS, whoever asks. Pages are made once by tests/support/carrier.py, which
+follows Twilio's description, and sent from memory after that, so that the carrier takes little of
+the processors that it shares with the server measured.
 
 `GET /calls` tells how many pages have been asked for; `GET /hang?AC1,AC2` makes these accounts (or
 `*`: all; nothing: none) take requests and say nothing.
@@ -21,7 +21,7 @@ from typing import cast
 
 from providers.base.http import basic
 from providers.testing.carrier import Asked, Reply
-from tests.carrier import TwilioAPI, twilio_numbers
+from tests.support.carrier import TwilioAPI, twilio_numbers
 
 numbers = twilio_numbers(int(sys.argv[2]))
 

@@ -21,7 +21,7 @@ import certifi
 import requests
 
 from benchmarks.load import APP_ID, FIRST_PORTAL, SECRET, signed
-from tests.server import ROOT, environ, free_port, procfile
+from tests.support.server import ROOT, environ, free_port, procfile
 
 PARENT_SID = "AC" + "f" * 32
 TOKEN = "a-token-of-benchmarks"

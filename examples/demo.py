@@ -13,7 +13,7 @@ from helpdesk_numbers.cli.webhook import drop_down
 from helpdesk_numbers.webhook import PATH
 from hubspot.schema import NumbersRequest, write_request
 from hubspot.signature import signed_headers
-from tests.server import ROOT, procfile, serving
+from tests.support.server import ROOT, procfile, serving
 
 SECRET = "demo-secret-not-a-real-one"
 PORTAL = 62515

@@ -149,7 +149,6 @@ def config(log_format: str, log_level: str) -> dict[str, Any]:
         "root": {"level": "WARNING", "handlers": ["out"]},
         "loggers": {
             "helpdesk_numbers": {"level": log_level.upper()},
-            "providers": {"level": log_level.upper()},
             "urllib3": {"level": "ERROR"},  # its warnings show URLs
             "gunicorn.error": {
                 "level": "INFO",
