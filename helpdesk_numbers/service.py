@@ -7,7 +7,8 @@ from typing import Any
 
 from flask import current_app
 
-from helpdesk_numbers.directory.toml import OneAccount, Source, read_account
+from helpdesk_numbers.directory.file import OneAccount, Source
+from helpdesk_numbers.directory.toml import read_account
 from helpdesk_numbers.lookup.lookup import Lookup
 from helpdesk_numbers.settings import ConfigurationError, Settings, serving_faults
 from providers import Provider

@@ -9,7 +9,8 @@ from urllib.parse import quote
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
-from helpdesk_numbers.lookup.lookup import Lookup, Outcome, Result
+from helpdesk_numbers.lookup.lookup import Lookup
+from helpdesk_numbers.lookup.result import Outcome, Result
 from hubspot.diagnosis import RefusedRequest, diagnose
 from hubspot.errors import AppMismatch, InvalidSignature
 from hubspot.schema import read_request, write_answer

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from helpdesk_numbers.directory.toml import OneAccount, Rule, Source, parse, read_account
+from helpdesk_numbers.directory.file import OneAccount, Source
+from helpdesk_numbers.directory.model import Rule
+from helpdesk_numbers.directory.toml import parse, read_account
 from helpdesk_numbers.lookup.lookup import Lookup
 from providers.base.options import Faults
 from providers.base.provider import Provider

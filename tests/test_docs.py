@@ -14,7 +14,8 @@ from msgspec.structs import FieldInfo, fields
 
 import providers
 from helpdesk_numbers import cli
-from helpdesk_numbers.directory import toml as directory
+from helpdesk_numbers.directory import toml
+from helpdesk_numbers.directory.model import Directory, Rule
 from helpdesk_numbers.service import Service
 from helpdesk_numbers.settings import Settings
 from helpdesk_numbers.webhook import PATH
@@ -106,7 +107,7 @@ def test_directory_page_lists_exactly_the_keys() -> None:
     keys = section(page("docs/directory.md"), "## Keys")
     expected: Mapping[str, Any] = {
         "### `[portals.ID]`": {"accounts", "users"},
-        "### `[portals.ID.user.ID]`": {field.name for field in fields(directory.Rule)},
+        "### `[portals.ID.user.ID]`": {field.name for field in fields(Rule)},
         "### `[accounts.NAME]`": {"provider", "country"}
         | {field.name for field in fields(providers.PhoneNumber)},
     }
@@ -150,8 +151,8 @@ def toml_blocks(kind: str) -> list[str]:
     return [body for info, body in blocks(text) if info == kind and "[portals." in body]
 
 
-def parse(text: str) -> directory.Directory:
-    return directory.parse(text, dict.fromkeys(re.findall(r'"env:(\w+)"', text), "some-secret"))
+def parse(text: str) -> Directory:
+    return toml.parse(text, dict.fromkeys(re.findall(r'"env:(\w+)"', text), "some-secret"))
 
 
 @pytest.mark.parametrize("text", toml_blocks("toml"))

@@ -11,7 +11,7 @@ import regex
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from helpdesk_numbers.lookup.lookup import Number
+from helpdesk_numbers.lookup.result import Number
 from hubspot.errors import InvalidRequest
 from hubspot.names import MAX_NAME_UNITS, clean, friendly_names
 from hubspot.schema import (

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pytest
 
-from helpdesk_numbers.directory.toml import Directory, Portal, Rule
+from helpdesk_numbers.directory.model import Directory, Portal, Rule
 from helpdesk_numbers.lookup import lookup as lookup_module
 from helpdesk_numbers.lookup.lookup import Lookup
 from providers.base.errors import ProviderError, Unreachable

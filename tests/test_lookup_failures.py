@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from helpdesk_numbers.directory.toml import Directory, Portal, Rule
+from helpdesk_numbers.directory.model import Directory, Portal, Rule
 from helpdesk_numbers.lookup.lookup import Lookup
 from providers.base.errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
 from providers.base.provider import PhoneNumber, Query

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from helpdesk_numbers.directory.toml import Directory, Portal, Rule
+from helpdesk_numbers.directory.model import Directory, Portal, Rule
 from helpdesk_numbers.lookup.lookup import Lookup
 from providers.base.options import Secret
 from providers.base.provider import Provider

@@ -2,7 +2,8 @@
 
 import pytest
 
-from helpdesk_numbers.directory.toml import Directory, parse
+from helpdesk_numbers.directory.model import Directory
+from helpdesk_numbers.directory.toml import parse
 from helpdesk_numbers.lookup.lookup import Lookup
 from providers import PhoneNumber, Query
 from providers.base.options import Faults

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from helpdesk_numbers.directory.toml import Source, TextInForce
+from helpdesk_numbers.directory.file import Source, TextInForce
 from tests.support.asking import SECRET, ask_server
 from tests.support.server import Server, serving
 from tests.test_system_gunicorn import reload, wait_for_worker

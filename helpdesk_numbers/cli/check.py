@@ -13,8 +13,8 @@ from flask.cli import with_appcontext
 from msgspec.structs import fields
 
 import providers
-from helpdesk_numbers.directory.toml import Directory, Rule
-from helpdesk_numbers.lookup.lookup import matches_nothing
+from helpdesk_numbers.directory.model import Directory, Rule
+from helpdesk_numbers.lookup.rules import matches_nothing
 from helpdesk_numbers.service import Service, current_service
 from helpdesk_numbers.settings import ConfigurationError, Settings
 from helpdesk_numbers.webhook import PATH

@@ -6,7 +6,7 @@ import click
 from flask.cli import with_appcontext
 from tabulate import tabulate
 
-from helpdesk_numbers.lookup.lookup import Result
+from helpdesk_numbers.lookup.result import Result
 from helpdesk_numbers.service import current_service
 from hubspot.names import friendly_names
 

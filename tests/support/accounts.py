@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
-from helpdesk_numbers.directory.toml import Directory, Portal, Rule
+from helpdesk_numbers.directory.model import Directory, Portal, Rule
 from helpdesk_numbers.lookup.guard import Guard
-from helpdesk_numbers.lookup.lookup import Lookup, Result
+from helpdesk_numbers.lookup.lookup import Lookup
+from helpdesk_numbers.lookup.result import Result
 from providers.base.errors import ProviderError
 from providers.base.provider import PhoneNumber, Provider, Query
 
