@@ -347,7 +347,7 @@ def test_account_whose_adapter_hangs_is_given_up_too(
         (f"http://{HOST}", "not https"),
         ("https://localhost:8000", "this machine"),
         ("https://192.168.1.2", "private network"),
-        ("https://[bad", "no URL"),
+        ("https://[bad", "not a URL"),
     ],
 )
 @pytest.mark.parametrize("offline", [["--offline"], []])

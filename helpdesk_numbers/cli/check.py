@@ -25,8 +25,8 @@ from providers import Provider
 from providers.base.errors import ProviderError
 from providers.base.provider import ANYBODY, PhoneNumber
 
-from .asking import ask
 from .connection import UNKNOWN_APP, advice, make_client, malformed, unusable, what_users_see
+from .listing import list_with_timeout
 from .output import Command, as_json, count, print_json, remedy_for, try_again
 
 MAX_SKEW_S = 60
@@ -211,7 +211,7 @@ def _account(
     of = f"{account.name}: " if account.name != account.account else ""
     started = time.perf_counter()
     try:
-        numbers = ask(account, ACCOUNT_S, ANYBODY if by_address else None)
+        numbers = list_with_timeout(account, ACCOUNT_S, ANYBODY if by_address else None)
     except ProviderError as error:
         said = f"{of}{error}{try_again(error)}"
         return Finding(name, False, said, remedy_for(error)), None
