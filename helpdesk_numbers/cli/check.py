@@ -57,7 +57,7 @@ def find(service: Service, offline: bool) -> Iterator[Finding]:
     run = partial(_run, service, offline)
     for row in INSIDE:
         yield from run(row)
-    with suppress(ConfigurationError), ThreadPoolExecutor(8) as threads:  # it is found above
+    with suppress(ConfigurationError), ThreadPoolExecutor(8) as threads:  # told of above
         listed: Listed = {}
         accounts = account_checks(service.directory.current(), listed)
         for findings in threads.map(lambda row: list(run(row)), accounts):

@@ -35,7 +35,5 @@ def only_portal(service: Service) -> int:
     with suppress(ConfigurationError):
         portal_ids += service.directory.current().portals
     if len(portal_ids) != 1:
-        raise click.UsageError(
-            "give --portal-id: there is no directory here that has just one portal"
-        )
+        raise click.UsageError("give --portal-id: no directory here has just one portal")
     return portal_ids[0]

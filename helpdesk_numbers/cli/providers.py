@@ -253,10 +253,11 @@ def new(name: str, folder: Path | None) -> None:
     steps = [f"{_shown(target)}: {FILES[source][1]}" for source, target in targets.items()]
     test = f".venv/bin/pytest {_shown(targets['test_larkline.py'])}"
     if folder is None:
-        steps += ["docs/providers/README.md: a row in the table", "CHANGELOG.md: a line"]
+        steps.append("docs/providers/README.md: a row in the table of providers")
+        steps.append("CHANGELOG.md: a line")
     else:
         test = f".venv/bin/pip install -e {folder} && .venv/bin/python -m pytest {folder}"
-    click.echo("Written. The tests pass, but for the invented carrier Larkline. To fill in:")
+    click.echo("Written. The tests pass as they are, for the invented carrier Larkline. Fill in:")
     for number, step in enumerate(steps, 1):
         click.echo(f"{number}. {step}")
     click.echo(f"Check with:   {test}")
@@ -265,7 +266,7 @@ def new(name: str, folder: Path | None) -> None:
 
 def _check_name(name: str, kind: str) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) or keyword.iskeyword(name):
-        raise click.UsageError(f"{name!r} is no name: a letter, then a-z, 0-9 and single _")
+        raise click.UsageError(f"{name!r} is no name: use a-z, 0-9 and single _, a letter first")
     if len(name) > 30:
         raise click.UsageError(f"{name!r} is too long: 30 characters at most")
     if name in providers.names():
