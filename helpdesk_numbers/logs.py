@@ -24,7 +24,7 @@ _DIGITS = re.compile(r"(?:\d(?:[ ().+-]|%2[0-9A-F])*){7,}", re.IGNORECASE)
 
 
 @lru_cache(maxsize=64)
-def without_numbers(url: str) -> str:
+def redact_numbers(url: str) -> str:
     """A URL or path as it may be logged: whatever could be a phone number is left out.
 
     Its host stays as it is, since that is what a refused signature is mostly about.
@@ -37,8 +37,8 @@ def without_numbers(url: str) -> str:
 class RequestLog:
     """WSGI: one line for each request, and the headers that every answer carries.
 
-    What answers the request adds to the line by `noted`. Requests for the paths in `quiet` have no
-    line.
+    What answers the request adds to the line by `log_fields`. Requests for the paths in `quiet`
+    have no line.
     """
 
     def __init__(self, app: "WSGIApplication", quiet: Container[str] = ()) -> None:
@@ -52,10 +52,10 @@ class RequestLog:
         fields: dict[str, Any] = {
             "correlation_id": correlation_id,
             "method": environ["REQUEST_METHOD"],
-            "path": without_numbers(path.encode("latin-1").decode(errors="replace"))[:200],
+            "path": redact_numbers(path.encode("latin-1").decode(errors="replace"))[:200],
             "status": None,
         }
-        environ[_NOTED] = fields
+        environ[_FIELDS] = fields
 
         def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
             fields["status"] = int(status[:3])
@@ -75,12 +75,12 @@ def _level(status: int) -> int:
     return logging.ERROR if status == 500 else logging.WARNING  # 500: ours; 502, 503: a carrier's
 
 
-_NOTED = "helpdesk_numbers.noted"
+_FIELDS = "helpdesk_numbers.log_fields"
 
 
-def noted(environ: "WSGIEnvironment") -> dict[str, Any]:
+def log_fields(environ: "WSGIEnvironment") -> dict[str, Any]:
     """The fields of the request's line so far, to be added to."""
-    fields: dict[str, Any] = environ[_NOTED]
+    fields: dict[str, Any] = environ[_FIELDS]
     return fields
 
 

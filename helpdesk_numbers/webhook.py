@@ -2,113 +2,112 @@
 
 import time
 from collections import Counter
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
-from helpdesk_numbers.lookup.lookup import Lookup
 from helpdesk_numbers.lookup.result import Outcome, Result
+from helpdesk_numbers.service import Service
+from helpdesk_numbers.settings import Settings
 from hubspot.diagnosis import RefusedRequest, diagnose
 from hubspot.errors import AppMismatch, InvalidSignature
 from hubspot.schema import read_request, write_answer
-from hubspot.signature import Version, verify
+from hubspot.signature import Headers, Version, verify
 
 from . import logs
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 PATH = "/hubspot/phone-numbers"
 MAX_BODY_BYTES = 64 * 1024
 
 
-@dataclass(frozen=True)
-class Gate:
-    """What decides whether a request is HubSpot's, and for this app."""
+def verify_request(
+    environ: "WSGIEnvironment", headers: Headers, body: bytes, settings: Settings
+) -> Version:
+    """Return the version of the signature by which a request is proven to be HubSpot's.
 
-    secrets: tuple[str, ...]
-    versions: tuple[Version, ...]
-    public_url: str | None
-    trusted_proxies: int
-    app_id: int | None
-
-    def check(self, body: bytes) -> Version:
-        """The version by which the current request is proven to be HubSpot's.
-
-        Raises:
-            InvalidSignature: it is not; the request's log line says why and what to change.
-        """
-        uri, now_ms = self._uri(), time.time_ns() // 1_000_000
-        try:
-            return verify(
-                request.headers,
-                secrets=self.secrets,
-                method=request.method,
-                uri=uri,
-                body=body,
-                now_ms=now_ms,
-                versions=self.versions,
-            )
-        except InvalidSignature as error:
-            found = diagnose(
-                RefusedRequest(request.method, uri, request.headers, body),
-                secrets=self.secrets,
-                path=PATH,
-                now_ms=now_ms,
-                versions=self.versions,
-                thorough=False,
-                public_url=self.public_url,
-            )
-            logs.noted(request.environ).update(
-                signature="invalid",
-                reason=error.reason,
-                url=logs.without_numbers(uri)[:500],
-                cause=found.cause,
-                remedy=found.remedy,
-            )
-            raise
-
-    def _uri(self) -> str:
-        """The current request's URL as HubSpot called it, its path and query to the byte.
-
-        Flask's `request.url` decodes and normalises, so it is of no use here. The host is the Host
-        header: several platforms pass a client's own X-Forwarded-Host through.
-        """
-        environ = request.environ
-        target = environ.get("RAW_URI") or environ.get("REQUEST_URI")
-        if target is None:
-            query = request.query_string.decode("latin-1")
-            target = quote(request.root_path + request.path) + (f"?{query}" if query else "")
-        elif "://" in target.partition("?")[0]:  # absolute-form: RFC 9112, 3.2.2
-            target = "/" + target.partition("://")[2].partition("/")[2]
-        if self.public_url:
-            return self.public_url.rstrip("/") + target
-        scheme = environ["wsgi.url_scheme"]
-        schemes = environ.get("HTTP_X_FORWARDED_PROTO", "").split(",")
-        if 0 < self.trusted_proxies <= len(schemes):  # each adds its own at the end
-            scheme = schemes[-self.trusted_proxies].strip() or scheme
-        return f"{scheme}://{environ.get('HTTP_HOST', '')}{target}"
+    Raises:
+        InvalidSignature: it is not; the request's log line says why and what to change.
+    """
+    method, uri = environ["REQUEST_METHOD"], _uri(environ, settings)
+    secrets, versions = settings.hubspot_client_secret, settings.hubspot_signature_versions
+    now_ms = time.time_ns() // 1_000_000
+    try:
+        return verify(
+            headers,
+            secrets=secrets,
+            method=method,
+            uri=uri,
+            body=body,
+            now_ms=now_ms,
+            versions=versions,
+        )
+    except InvalidSignature as error:
+        diagnosis = diagnose(
+            RefusedRequest(method, uri, headers, body),
+            secrets=secrets,
+            path=PATH,
+            now_ms=now_ms,
+            versions=versions,
+            thorough=False,
+            public_url=settings.public_url,
+        )
+        logs.log_fields(environ).update(
+            signature="invalid",
+            reason=error.reason,
+            url=logs.redact_numbers(uri)[:500],
+            cause=diagnosis.cause,
+            remedy=diagnosis.remedy,
+        )
+        raise
 
 
-def blueprint(gate: Gate, lookup: Lookup) -> Blueprint:
-    """The webhook's route."""
+def _uri(environ: "WSGIEnvironment", settings: Settings) -> str:
+    """The request's URL as HubSpot called it, its path and query to the byte.
+
+    Flask's `request.url` decodes and normalises, so it is of no use here. The host is the Host
+    header: several platforms pass a client's own X-Forwarded-Host through.
+    """
+    target = environ.get("RAW_URI") or environ.get("REQUEST_URI")
+    if target is None:
+        query = environ.get("QUERY_STRING", "")
+        path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+        target = quote(path, encoding="latin-1") + (f"?{query}" if query else "")
+    elif "://" in target.partition("?")[0]:  # absolute-form: RFC 9112, 3.2.2
+        target = "/" + target.partition("://")[2].partition("/")[2]
+    if settings.public_url:
+        return settings.public_url.rstrip("/") + target
+    scheme, trusted = environ["wsgi.url_scheme"], settings.trusted_proxies
+    schemes = environ.get("HTTP_X_FORWARDED_PROTO", "").split(",")
+    if 0 < trusted <= len(schemes):  # each adds its own at the end
+        scheme = schemes[-trusted].strip() or scheme
+    return f"{scheme}://{environ.get('HTTP_HOST', '')}{target}"
+
+
+def blueprint(service: Service) -> Blueprint:
+    """Return the webhook's route."""
     routes = Blueprint("hubspot", __name__)
 
     @routes.post(PATH)
     def phone_numbers() -> Response:
-        body, noted = _body(), logs.noted(request.environ)
-        noted["signature"] = gate.check(body)
+        settings, fields = service.settings, logs.log_fields(request.environ)
+        body = _body()
+        fields["signature"] = verify_request(request.environ, request.headers, body, settings)
         kind = request.content_type  # most often as it should be, and its parsing is slow
         if kind and kind != "application/json" and request.mimetype != "application/json":
             raise UnsupportedMediaType("The body must be application/json.")
-        asked = read_request(body)
-        noted.update(portal_id=asked.portal_id, user_id=asked.user_id)
-        if gate.app_id is not None and asked.app_id != gate.app_id:
-            noted["reason"] = f"for app {asked.app_id}; HUBSPOT_APP_ID is {gate.app_id}"
+        ids = read_request(body)
+        fields.update(portal_id=ids.portal_id, user_id=ids.user_id)
+        if settings.hubspot_app_id is not None and ids.app_id != settings.hubspot_app_id:
+            fields["reason"] = f"for app {ids.app_id}; HUBSPOT_APP_ID is {settings.hubspot_app_id}"
             raise AppMismatch("This service answers for another app.")
-        result = lookup.look_up(asked.portal_id, asked.user_id)
-        logged, answer = result.once(_shown)
-        noted.update(logged)
+        result = service.lookup.look_up(ids.portal_id, ids.user_id)
+        logged, answer = result.cached(_shown)
+        fields.update(logged)
         if failure := result.failure:
             raise failure.with_traceback(None)  # others raise it too, and each would add its frames
         return Response(
@@ -134,6 +133,8 @@ def _shown(result: Result) -> tuple[dict[str, Any], bytes]:
 
 def _body() -> bytes:
     """The raw body, whole.
+
+    Not by `request.get_data()`, which cuts a chunked body off at the limit without a word.
 
     Raises:
         BadRequest: it broke off, or is not chunked as it says.

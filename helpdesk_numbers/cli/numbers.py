@@ -22,7 +22,7 @@ from .webhook import portal, user
 @with_appcontext
 def numbers(portal_id: int, user_id: int, explain: bool, as_json: bool) -> None:
     """Show the numbers that a user may see now, asking the carriers live."""
-    result = current_service().lookup.look_up(portal_id, user_id, narrow=not explain)
+    result = current_service().lookup.look_up(portal_id, user_id, full=explain)
     if as_json:
         print_json({"portalId": portal_id, "userId": user_id, **_as_data(result, explain)})
     else:
