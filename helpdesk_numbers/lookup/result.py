@@ -1,8 +1,9 @@
 """What a lookup answers with."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
+
+import msgspec
 
 from helpdesk_numbers.directory.model import Directory, Viewer
 from providers.base.errors import ProviderError, RateLimited, Unreachable
@@ -11,8 +12,7 @@ NumbersSource = Literal["live", "partial", "last-known-good"]
 Made = TypeVar("Made")
 
 
-@dataclass(frozen=True, slots=True)
-class Number:
+class Number(msgspec.Struct, frozen=True):
     """A number that the user may see. `name` is the carrier's, of any length, or empty."""
 
     e164: str
@@ -21,8 +21,7 @@ class Number:
     account: str
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOut:
+class LeftOut(msgspec.Struct, frozen=True):
     """A number that the user does not see: as the carrier gave it, and the reason in words."""
 
     number: str
@@ -31,8 +30,7 @@ class LeftOut:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """How asking one account went: `ok` or its error's outcome, and the milliseconds it took.
 
     `age_s` is the age in seconds of the older answer that stood in, if one did.
@@ -46,15 +44,14 @@ class Outcome:
     age_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(msgspec.Struct, frozen=True):
     """A lookup's answer. `why` says in words what the directory made of the user."""
 
     numbers: list[Number]
     why: str
-    outcomes: list[Outcome] = field(default_factory=list)
-    left_out: list[LeftOut] = field(default_factory=list)
-    _cache: list[Any] = field(default_factory=list, init=False, repr=False, compare=False)
+    outcomes: list[Outcome] = []
+    left_out: list[LeftOut] = []
+    _cache: list[Any] = []
 
     def cached(self, make: Callable[["Result"], Made]) -> Made:
         """Return what `make`, always the same, makes of this result.
