@@ -11,18 +11,26 @@ from helpdesk_numbers import cli
 from tests.support.commands import here
 
 
-def commands() -> Iterator[tuple[str, click.Command]]:
+def commands(group: click.Group, words: str = "") -> Iterator[tuple[str, click.Command]]:
     """Each command that does something, by its words after `flask`."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command
+        if not isinstance(command, click.Group) or command.invoke_without_command:
+            yield words + name, command
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{words}{name} ")
+
+
+def registered() -> click.Group:
+    """The group of all commands, as `flask` has it."""
     app = Flask("commands")
     cli.register(app)
-    for name, command in app.cli.commands.items():
-        if not isinstance(command, click.Group) or command.invoke_without_command:
-            yield name, command
-        for inner, subcommand in getattr(command, "commands", {}).items():
-            yield f"{name} {inner}", subcommand
+    return app.cli
 
 
-COMMANDS = dict(commands())
+COMMANDS = dict(commands(registered()))
 
 
 @pytest.mark.parametrize("words", COMMANDS)

@@ -1,9 +1,9 @@
 """`flask numbers`: what a user sees now, and why."""
 
-from dataclasses import asdict
 from typing import Any
 
 import click
+import msgspec
 from flask.cli import with_appcontext
 from tabulate import tabulate
 
@@ -31,7 +31,7 @@ def numbers(portal_id: int | None, user_id: int, explain: bool, as_json: bool) -
     service = current_service()
     lookup = service.lookup  # first, for it says what is wrong with the settings
     portal_id = portal_id or only_portal(service)
-    result = lookup.look_up(portal_id, user_id, narrow=not explain)
+    result = lookup.look_up(portal_id, user_id, full=explain)
     if as_json:
         print_json({"portalId": portal_id, "userId": user_id, **_as_data(result, explain)})
     else:
@@ -72,7 +72,7 @@ def _as_data(result: Result, explain: bool) -> dict[str, Any]:
         ],
     }
     if explain:
-        data["leftOut"] = [asdict(number) for number in result.left_out]
+        data["leftOut"] = msgspec.to_builtins(result.left_out)
     return data
 
 

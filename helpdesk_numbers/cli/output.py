@@ -28,6 +28,7 @@ class Command(click.Command):
     """A command of which `--json` prints JSON even when it fails: `{"error": …}`."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, and print its failure as JSON too if `--json` is given."""
         try:
             return self.run(ctx)
         except click.ClickException as error:

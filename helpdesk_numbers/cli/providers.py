@@ -42,13 +42,14 @@ TEMPLATE = ROOT / "examples" / "carrier-package"
 @as_json
 @click.pass_context
 def group(context: click.Context, as_json: bool) -> None:
-    """Show the providers that can be used, their options, and which of these are set."""
+    """Show all providers, built-in and installed, their options, and which of these are set."""
     if context.invoked_subcommand is None:
         context.invoke(show, as_json=as_json)
 
 
 @with_appcontext
 def show(as_json: bool) -> None:
+    """Print all providers: what `flask providers` does without a command."""
     described = [_described(name, current_service().environ) for name in providers.names()]
     if as_json:
         print_json(described)
