@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from helpdesk_numbers.directory.file import Source, TextInForce
+from helpdesk_numbers.directory.file import DirectoryFile, TextInForce
 from tests.support.asking import SECRET, ask_server
 from tests.support.server import Server, serving
 from tests.test_system_gunicorn import reload, wait_for_worker
@@ -113,7 +113,7 @@ def test_no_request_to_a_new_worker_sees_the_directory_of_the_start(
 
 def test_a_text_that_another_process_takes_up_late_replaces_an_older_one(file: Path) -> None:
     """It may still be reading it when this process finds the next one faulty."""
-    source = Source({}, str(file))
+    source = DirectoryFile({}, str(file))
     read_at_ns = time.monotonic_ns()
     file.write_text(FAULTY)
     assert source.current().portals[62515].users == "all"
@@ -126,7 +126,7 @@ def test_without_a_nameless_file_a_process_goes_by_itself(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delattr(os, "fork")
-    source = Source({}, str(file))
+    source = DirectoryFile({}, str(file))
     file.write_text(NOBODY)
     assert source.current().portals[62515].users == "none"
     file.write_text(FAULTY)

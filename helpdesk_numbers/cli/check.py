@@ -23,6 +23,7 @@ from hubspot.settings_api import CallingSettings, SettingsError, why_no_answer
 from hubspot.signature import MAX_AGE_MS, signed_headers
 from providers import Provider
 from providers.base.errors import ProviderError
+from providers.base.options import Problem
 from providers.base.provider import ANYBODY, PhoneNumber
 
 from .asking import ask
@@ -143,21 +144,13 @@ def _unread(environ: Mapping[str, str]) -> Iterator[Finding]:
                 yield Finding("settings", None, f"nothing reads {name}{hint}")
 
 
-DIRECTORY_REMEDIES = (
-    ("cannot be read", "correct DIRECTORY; a relative path counts from where the service starts"),
-    ("is not TOML", "correct it there; https://toml.io describes TOML"),
-    ("the environment variable", "set it, or correct the name after env:"),
-    ("", "docs/directory.md describes every key"),
-)
-"""What to do about a fault that has these words; the first counts."""
-
-
 def _directory(service: Service, settings_good: bool, offline: bool) -> Iterator[Finding]:
     try:
         service.source  # noqa: B018 - read to see whether it can be, whatever the settings are
     except ConfigurationError as error:
         for fault in error.faults:
-            remedy = next(remedy for words, remedy in DIRECTORY_REMEDIES if words in fault)
+            remedy = fault.remedy if isinstance(fault, Problem) else ""
+            remedy = remedy or "docs/directory.md describes every key"
             yield Finding("directory", False, fault, remedy)
         return
     if not settings_good:

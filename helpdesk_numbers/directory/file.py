@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from providers.base.options import Faults
+from providers.base.options import Faults, Problems
 from providers.base.provider import Provider
 
 from .model import Directory, Portal
@@ -80,7 +80,7 @@ def _nameless_file() -> IO[bytes] | None:
     return None
 
 
-class Source:
+class DirectoryFile:
     """Where the directory comes from. `current()` gives the one in force.
 
     A file that is edited is taken up at the next request; one with faults is refused with one log
@@ -155,7 +155,7 @@ class Source:
         return (stat.st_mtime_ns, stat.st_size, stat.st_ino) if stat else ()
 
 
-class OneAccount:
+class SingleAccount:
     """The directory of the one-account mode.
 
     Only the portals named may see its numbers: whoever else installs the app gets an empty list.
@@ -176,6 +176,10 @@ def _read(path: Path) -> str:
     try:
         return path.read_text("utf-8")
     except OSError as error:
-        raise Faults([f"{path}: cannot be read ({error.strerror})"]) from None
+        reason = error.strerror
     except UnicodeDecodeError:
-        raise Faults([f"{path}: cannot be read (it is not UTF-8)"]) from None
+        reason = "it is not UTF-8"
+    problems = Problems(str(path))
+    remedy = "correct DIRECTORY; a relative path counts from where the service starts"
+    problems.add(f"cannot be read ({reason})", remedy)
+    raise Faults(problems.lines)

@@ -23,7 +23,7 @@ _Answer = tuple[list[PhoneNumber], Outcome]
 
 
 class Directories(Protocol):
-    """Where the lookup finds the directory in force: a `Source` or a `OneAccount`."""
+    """Where the lookup finds the directory in force: a `DirectoryFile` or a `SingleAccount`."""
 
     def current(self) -> Directory: ...
 
