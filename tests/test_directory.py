@@ -4,12 +4,13 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from helpdesk_numbers.directory.file import DirectoryFile, SingleAccount
-from helpdesk_numbers.directory.model import Rule
+from helpdesk_numbers.directory.model import DirectoryRefused, Rule
 from helpdesk_numbers.directory.toml import parse, read_account
 from helpdesk_numbers.lookup.lookup import Lookup
 from providers.base.options import Faults, Problems
@@ -268,6 +269,68 @@ def test_a_broken_file_is_a_fault_at_the_start(file: Path, tmp_path: Path) -> No
     write(file, "")
     with pytest.raises(Faults, match="portals: there are none"):
         DirectoryFile(ENVIRON, str(file))
+
+
+def fork(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Go on as a process would that was forked now."""
+    pid = os.getpid() + 1
+    monkeypatch.setattr(os, "getpid", lambda: pid)
+
+
+def test_a_process_that_inherits_the_directory_reads_the_file_only_if_it_changed(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = DirectoryFile(ENVIRON, str(file))
+    inherited = source.current()
+    fork(monkeypatch)
+    assert source.current() is inherited
+    write(file, "[")
+    assert source.current() is inherited, "it saw that the file was this one"
+    fork(monkeypatch)
+    write(file, (DESKS + PORTAL).replace("62515", "7"))
+    assert set(source.current().portals) == {7}
+
+
+@pytest.mark.parametrize("kind", BREAK)
+def test_a_process_that_inherits_the_directory_of_a_broken_file_has_none_until_it_is_good(
+    file: Path, kind: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = DirectoryFile(ENVIRON, str(file))
+    BREAK[kind](file)
+    fork(monkeypatch)
+    for _ in range(3):
+        with pytest.raises(DirectoryRefused, match=r"has \d+ fault"):
+            source.current()
+    assert [record.message for record in caplog.records] == ["directory_refused"]
+    if file.is_dir():
+        file.rmdir()
+    write(file, DESKS + PORTAL)
+    good = source.current()
+    write(file, "[")
+    assert source.current() is good, "it read this one itself"
+
+
+def test_no_thread_of_a_new_process_sees_the_directory_that_it_inherits(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = DirectoryFile(ENVIRON, str(file))
+    many = [f'[portals.{number}]\naccounts = ["front-desk"]\n' for number in range(1, 1000)]
+    write(file, DESKS + "".join(many))  # which takes long enough to read for all to ask meanwhile
+    fork(monkeypatch)
+    with ThreadPoolExecutor(8) as pool:
+        current = [pool.submit(source.current) for _ in range(8)]
+        assert {len(directory.result().portals) for directory in current} == {999}
+
+
+def test_a_process_that_inherits_a_refusal_refuses(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = DirectoryFile(ENVIRON, str(file))
+    write(file, "[")
+    assert source.current()
+    fork(monkeypatch)
+    with pytest.raises(DirectoryRefused):
+        source.current()
 
 
 def test_accounts_that_did_not_change_stay_the_same(file: Path) -> None:
