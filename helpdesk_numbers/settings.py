@@ -112,7 +112,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     web_concurrency: Annotated[int, Meta(ge=1, description="worker processes")] = 2
     web_threads: Annotated[
         int, Meta(ge=1, description="threads of each worker: requests answered at a time")
-    ] = 32
+    ] = 64
 
 
 def check_serving(given: Mapping[str, Any], problems: Problems) -> None:
