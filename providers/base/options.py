@@ -140,11 +140,7 @@ def in_environ(
     variables = Problems(prefix.upper(), problems.lines, variables=True)
     for name, info in _fields(struct).items():
         if text := environ.get((prefix + name).upper(), "").strip():
-            try:
-                values[name] = _split(text, info.type)
-            except _NOT_JSON as error:
-                variables.at(name).add(f"not JSON: {error}")
-                values[name] = FAULTY
+            values[name] = _split(text, info.type, variables.at(name))
     return values, variables
 
 
@@ -218,19 +214,17 @@ def _help(info: FieldInfo) -> str:
     return f" ({text})" if text else ""
 
 
-_NOT_JSON = (ValueError, RecursionError)  # json's errors, whose texts show nothing of what it read
-
-
-def _split(text: str, kind: Any) -> Any:
+def _split(text: str, kind: Any, problems: Problems) -> Any:
     """The text, or the list in it where the field holds one."""
     if not any(get_origin(part) in (tuple, list) for part in _parts(kind)):
         return text
-    if _table(kind) or text.startswith("["):
-        try:
+    try:
+        if _table(kind) or text.startswith("["):
             return json.loads(text)
-        except _NOT_JSON:
-            if _table(kind):
-                raise
+    except (ValueError, RecursionError) as error:  # whose texts show nothing of what was read
+        if _table(kind):
+            problems.add(f"not JSON: {error}")
+            return FAULTY
     return [part for part in map(str.strip, text.split(",")) if part]
 
 
