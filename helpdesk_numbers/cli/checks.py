@@ -14,6 +14,7 @@ from helpdesk_numbers.lookup.rules import judge, matches_nothing
 from helpdesk_numbers.service import Service
 from helpdesk_numbers.settings import ConfigurationError, Settings
 from providers import PhoneNumber, Provider, ProviderError
+from providers.base.options import Problem
 from providers.base.provider import ANYBODY
 
 from .listing import list_with_timeout
@@ -88,21 +89,13 @@ def _client_secret(service: Service) -> Iterator[Finding]:
     yield Finding("client secret", not same, text, remedy)
 
 
-DIRECTORY_REMEDIES = (
-    ("cannot be read", "correct DIRECTORY; a relative path counts from where the service starts"),
-    ("is not TOML", "correct it there; https://toml.io describes TOML"),
-    ("the environment variable", "set it, or correct the name after env:"),
-    ("", "docs/directory.md describes every key"),
-)
-"""What to do about a fault that has these words; the first counts."""
-
-
 def _directory(service: Service) -> Iterator[Finding]:
     try:
         service.source  # noqa: B018 - read to see whether it can be, whatever the settings are
     except ConfigurationError as error:
         for fault in error.faults:
-            remedy = next(remedy for words, remedy in DIRECTORY_REMEDIES if words in fault)
+            remedy = fault.remedy if isinstance(fault, Problem) else ""
+            remedy = remedy or "docs/directory.md describes every key"
             yield Finding("directory", False, fault, remedy)
         return
     if service.faults:

@@ -17,7 +17,7 @@ import providers
 from helpdesk_numbers.lookup.rules import judge
 from helpdesk_numbers.service import current_service
 from providers import PhoneNumber, Provider, ProviderError
-from providers.base.options import describe, from_environ, is_secret
+from providers.base.options import Problems, describe, from_environ, is_secret
 
 from .listing import list_with_timeout
 from .output import (
@@ -150,10 +150,11 @@ def _options(name: str, kind: type[Provider]) -> Provider.Options:
     """The account's options out of the environment, and of answers for what is missing there."""
     environ = dict(current_service().environ)
     while True:
-        faults: list[str] = []
-        options = from_environ(kind.Options, environ, faults, providers.prefix(name))
+        problems = Problems()
+        options = from_environ(kind.Options, environ, problems, providers.prefix(name))
         if options is not None:
             return options
+        faults: list[str] = [*problems.lines]
         lacking = [
             option
             for option in fields(kind.Options)
