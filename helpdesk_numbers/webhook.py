@@ -129,7 +129,8 @@ def _shown(result: Result) -> tuple[dict[str, Any], bytes]:
         "accounts": [_logged(outcome) for outcome in result.outcomes],
         "left_out": dict(Counter(number.reason for number in result.left_out)),
     }
-    return logged, b"" if result.failure else write_answer(result.numbers)
+    numbers = [(number.e164, number.extension, number.name) for number in result.numbers]
+    return logged, b"" if result.failure else write_answer(numbers)
 
 
 def _body() -> bytes:
