@@ -52,7 +52,7 @@ def diagnose(
     faults = [
         *_wrong_header(match.version, request),
         *_wrong_url(request, match, path, public_url),
-        *_wrong_parts(request, match, signature, secrets),
+        *_wrong_parts(request, match, signature),
     ]
     if match.version == "v3":
         faults += _clock(request, now_ms, just_arrived, alone=not faults)
@@ -158,10 +158,8 @@ def _wrong_url(
         yield Diagnosis(cause, _URL)
 
 
-def _wrong_parts(
-    request: RefusedRequest, match: Match, signature: str, secrets: Sequence[str]
-) -> Iterator[Diagnosis]:
-    if match.secret not in secrets:
+def _wrong_parts(request: RefusedRequest, match: Match, signature: str) -> Iterator[Diagnosis]:
+    if match.quoted:
         remedy = "take the quotes out of HUBSPOT_CLIENT_SECRET"
         yield Diagnosis("the secret has quotes around it", remedy)
     timestamp = request.headers.get(TIMESTAMP_HEADER) or ""

@@ -35,11 +35,11 @@ class RefusedRequest(NamedTuple):
 
 
 class Match(NamedTuple):
-    """The signature that matches, and what was signed."""
+    """The signature that matches, whether the secret was in quotes, and what was signed."""
 
     version: Version
     signature: str
-    secret: str
+    quoted: bool
     scheme: str
     host: str
     target: str
@@ -80,7 +80,7 @@ def find(
             uri = f"{scheme}://{host}{target}"
             made = digest(version, secret, request.method, uri, body, timestamp)
             if matches(wanted, [encode(form, made).lower().translate(signs)]):
-                return Match(version, encode(version, made), *choice)
+                return Match(version, encode(version, made), secret not in secrets, *choice[1:])
     return None
 
 
