@@ -133,6 +133,15 @@ def test_nothing_of_an_attackers_reaches_the_remedy_without_a_signature() -> Non
         assert "evil" not in str(found)
 
 
+def test_values_of_a_query_stand_in_no_cause() -> None:
+    signed = f"{URL}?userEmail=anna@acme.example&number=%2B12025550143"
+    headers = signed_headers("v3", SECRET, "POST", signed, BODY, NOW_MS)
+    found = of(headers, URL, others=(signed,))
+    assert found.cause == f"another path or query ({PATH} for {PATH}?userEmail=…&number=…)"
+    assert "anna" not in str(found)
+    assert "2025550143" not in str(found)
+
+
 def test_words_of_a_long_url_are_cut() -> None:
     host = "a" * 5000 + ".example"
     found = of(signed_headers("v3", SECRET, "POST", f"https://{host}{PATH}", BODY, NOW_MS),

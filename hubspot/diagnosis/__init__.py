@@ -97,7 +97,8 @@ def _malformed(request: RefusedRequest, header: str, thorough: bool) -> Iterator
         )
         yield Diagnosis(f"HubSpot sends POST with a body, not {arrived}", remedy)
     if header == V3_HEADER and not re.fullmatch("[0-9]{13}", timestamp or ""):
-        yield Diagnosis("the timestamp was rewritten on the way", _HEADERS)
+        remedy = f"HubSpot's has 13 digits: let {TIMESTAMP_HEADER} pass untouched"
+        yield Diagnosis("the timestamp was rewritten on the way", remedy)
     yield Diagnosis(
         "wrong secret",
         "HUBSPOT_CLIENT_SECRET is not the secret of the app that signed: copy the client secret"
@@ -154,8 +155,9 @@ def _wrong_url(
         cause = f"another path prefix ({prefix[:100] or 'none'} for {other[:100] or 'none'})"
         yield Diagnosis(cause, remedy)
     elif target != match.target:
-        cause = f"another path or query ({target[:100]} for {match.target[:100]})"
-        yield Diagnosis(cause, _URL)
+        # A value may be somebody's address or number, and causes are logged.
+        shown = (re.sub("=[^&]*", "=…", url)[:100] for url in (target, match.target))
+        yield Diagnosis("another path or query ({} for {})".format(*shown), _URL)
 
 
 def _wrong_parts(request: RefusedRequest, match: Match, signature: str) -> Iterator[Diagnosis]:
