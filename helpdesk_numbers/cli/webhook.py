@@ -135,26 +135,25 @@ def explain(file: IO[bytes], registered_url: str | None, from_log: bool, as_json
     if file.isatty():
         raise click.UsageError("give a FILE, or pipe the failed request in")
     content = file.read()
-    found: list[dict[str, Any]]
-    if from_log:
-        found = read_log(content)
-        if not found:
-            raise click.ClickException("no 401 line of this service found in it")
-    else:
-        found = [_explain_request(content, registered_url)]
+    causes = read_log(content) if from_log else [_explain_request(content, registered_url)]
+    if not causes:
+        raise click.ClickException(
+            "no 401 line of this service found in it (those of LOG_FORMAT=text say cause and remedy"
+            " themselves)"
+        )
     if as_json:
-        print_json(found if from_log else found[0])
+        print_json(causes if from_log else causes[0])
         return
-    click.echo("\n\n".join(map(_in_lines, found)))
+    click.echo("\n\n".join(map(_in_lines, causes)))
 
 
-def _in_lines(found: dict[str, Any]) -> str:
-    lines = [f"Cause:  {found['cause']}", f"Remedy: {found['remedy']}"]
-    if found["url"]:
-        lines.append(f"URL:    {found['url']} (as this service saw it)")
-    if "count" in found:
-        times = "once" if found["count"] == 1 else f"{found['count']} times"
-        lines.append(f"Seen:   {times}" + (f", last at {found['last']}" if found["last"] else ""))
+def _in_lines(cause: dict[str, Any]) -> str:
+    lines = [f"Cause:  {cause['cause']}", f"Remedy: {cause['remedy']}"]
+    if cause["url"]:
+        lines.append(f"URL:    {cause['url']} (as this service saw it)")
+    if "count" in cause:
+        times = "once" if cause["count"] == 1 else f"{cause['count']} times"
+        lines.append(f"Seen:   {times}" + (f", last at {cause['last']}" if cause["last"] else ""))
     return "\n".join(lines)
 
 
@@ -166,7 +165,7 @@ def _explain_request(content: bytes, registered_url: str | None) -> dict[str, An
     if "://" in failed.url.partition("?")[0]:
         others.append(failed.url)
     uri = failed.verified_for(settings.public_url, settings.trusted_proxies)
-    found = diagnose(
+    diagnosis = diagnose(
         RefusedRequest(failed.method.upper(), uri, failed, failed.body.encode(), tuple(others)),
         secrets=secrets,
         path=PATH,
@@ -175,7 +174,7 @@ def _explain_request(content: bytes, registered_url: str | None) -> dict[str, An
         just_arrived=failed.received_at is not None,
         public_url=settings.public_url,
     )
-    return {**found._asdict(), "url": uri}
+    return {**diagnosis._asdict(), "url": uri}
 
 
 def _as_data(answer: Answer, answers: list[Answer]) -> dict[str, Any]:
