@@ -34,7 +34,7 @@ interop: .venv/dev  ## HubSpot's own Python and Node clients against the running
 prism: .venv/dev  ## the registration's commands against a mock made of HubSpot's API descriptions (needs npm)
 	$(BIN)/python -m tests.prism
 
-bench: .venv/run  ## what we claim about speed and memory: about eight minutes, see benchmarks/
+bench: .venv/run  ## what we claim about speed and memory: about eleven minutes, see benchmarks/
 	$(BIN)/python -m benchmarks
 
 .venv/run: requirements.txt
