@@ -16,7 +16,8 @@ import msgspec
 from msgspec import Meta
 
 from .errors import ProviderError, RateLimited, Refused, Unreachable
-from .http import Answer, HTTPProvider, Listing, Request, bearer, decode_json
+from .http import HTTPProvider, Request, bearer, decode_json
+from .listing import Answer, Listing
 from .options import URL
 from .provider import Deadline
 

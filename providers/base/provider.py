@@ -94,6 +94,10 @@ class Provider:
     fixed: ClassVar[bool] = False
     """Whether the numbers stand in the options: they never change, and nobody needs to be asked."""
 
+    keeps_deadline: ClassVar[bool] = False
+    """Whether `list_numbers` never outlasts `query.deadline` by more than a few ms, so that the
+    asking thread may make the call itself."""
+
     class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """What an account has to give; an adapter adds its own.
 
