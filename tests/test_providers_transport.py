@@ -142,6 +142,19 @@ def test_call_ends_at_the_deadline_while_a_name_server_says_nothing(tmp_path: Pa
     assert all(0.39 < float(seconds) < 0.4 + BUSY_MACHINE_S for _, seconds in lines)
 
 
+def test_libcurl_is_loaded_with_the_first_account_that_asks_a_carrier() -> None:
+    script = """
+import sys, providers
+static = providers.load("static")
+static(static.Options(numbers=()))
+assert not {"pycurl", "requests", "twilio"} & sys.modules.keys()
+telnyx = providers.load("telnyx")
+telnyx(telnyx.Options(api_key="x"))
+assert "pycurl" in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, timeout=60)
+
+
 def test_libcurl_looks_for_hosts_in_a_thread() -> None:
     assert pycurl.version_info()[4] & pycurl.VERSION_ASYNCHDNS
 
