@@ -11,7 +11,7 @@ from providers.base.errors import ProviderError
 from providers.base.options import Secret
 from providers.base.provider import PhoneNumber, Query
 from providers.telnyx import Telnyx
-from providers.testing.carrier import Carrier
+from providers.testing.carrier import Carrier, Fault, reset
 from tests.support.carrier import says
 from tests.support.https import HOST, https
 
@@ -35,6 +35,20 @@ def ask(host: str = HOST) -> list[PhoneNumber]:
 
 def test_carrier_that_we_trust_is_asked() -> None:
     assert [number.number for number in ask()] == ["+12025550143"]
+
+
+def test_connection_that_breaks_behind_a_proxy_is_tried_again(
+    environ: pytest.MonkeyPatch, certificate: Path
+) -> None:
+    faults: list[Fault] = [reset]
+    answer = says(NUMBERS)
+    with (
+        Carrier(lambda asked: faults.pop() if faults else answer(asked)) as carrier,
+        https(certificate, carrier.url) as front,
+    ):
+        environ.setenv("HTTPS_PROXY", front.environ["HTTPS_PROXY"])
+        assert ask()
+        assert front.hosts == [f"{HOST}:443"] * 2
 
 
 def test_folder_of_certificates_is_taken(

@@ -1,8 +1,7 @@
 """HTTP by libcurl: one request and its answer, over by the deadline whatever the other side does.
 
-libcurl's total timeout covers the search for the host, the connection, a proxy, TLS, the head and
-the body, so that neither silence nor dripped bytes hold a thread for longer.
-https://curl.se/libcurl/c/CURLOPT_TIMEOUT_MS.html
+libcurl's total timeout covers DNS, connecting, a proxy, TLS, head and body, so that neither silence
+nor dripped bytes hold a thread: https://curl.se/libcurl/c/CURLOPT_TIMEOUT_MS.html
 
 Connections are kept for all accounts of a worker. Each belongs to an easy handle of libcurl, which
 one thread uses at a time: https://curl.se/libcurl/c/threadsafe.html
@@ -51,7 +50,6 @@ _OPTIONS = {
 
 _PROXY = "the proxy of HTTPS_PROXY or HTTP_PROXY"
 _CA_VARIABLES = "REQUESTS_CA_BUNDLE or SSL_CERT_FILE"
-_NOT_HTTP = Unreachable, "the answer is not HTTP", False
 _TOO_LARGE = Unreadable, f"the answer has more than {MAX_ANSWER_BYTES >> 20} MiB", False
 
 _FAILURES: Mapping[int, tuple[type[ProviderError], str, bool]] = {
@@ -61,8 +59,8 @@ _FAILURES: Mapping[int, tuple[type[ProviderError], str, bool]] = {
     pycurl.E_OPERATION_TIMEDOUT: (Unreachable, "no whole answer in time", False),
     pycurl.E_SSL_CONNECT_ERROR: (Unreachable, "TLS failed", False),
     pycurl.E_PEER_FAILED_VERIFICATION: (Unreachable, "TLS failed", False),
-    pycurl.E_UNSUPPORTED_PROTOCOL: _NOT_HTTP,
-    pycurl.E_FTP_WEIRD_SERVER_REPLY: _NOT_HTTP,
+    pycurl.E_UNSUPPORTED_PROTOCOL: (Unreachable, "the answer is not HTTP", False),
+    pycurl.E_FTP_WEIRD_SERVER_REPLY: (Unreachable, "the answer is not HTTP", False),
     _E_TOO_LARGE: (Unreadable, "the answer's head is too large", False),
     pycurl.E_FILESIZE_EXCEEDED: _TOO_LARGE,
     pycurl.E_WRITE_ERROR: _TOO_LARGE,
@@ -115,6 +113,7 @@ def send(
             idle.append(handle)
             return status, head, body
         error, again = _failure(handle, code, bool(head))
+        del handle  # and close its connection, which the error's traceback would keep open
         if last or not again:
             raise error
         time.sleep(min(deadline.left(), random.uniform(*RETRY_JITTER_S)))  # noqa: S311 - no secret
