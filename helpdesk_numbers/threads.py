@@ -1,12 +1,16 @@
 """The threads of a worker."""
 
 import threading
+from collections import deque
 from collections.abc import Callable
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 MAX_GROWTH = 4
 """So many times the threads of WEB_THREADS is the most that a worker has."""
+
+IDLE_S = 5.0
+"""How long a thread that has nothing to do is kept."""
 
 
 class RequestThreads:
@@ -21,36 +25,51 @@ class RequestThreads:
         self, threads: int, run: Callable[[Any], None], waiting: Callable[[], int]
     ) -> None:
         self._least, self._run, self._waiting = threads, run, waiting
-        self._queue: SimpleQueue[Any] = SimpleQueue()
         self._lock = threading.Lock()
-        self.count = self._free = 0  # `_free`: threads less what is run or waits, so maybe below 0
+        self._queue: deque[Any] = deque()
+        self._idle: list[SimpleQueue[Any]] = []  # each one's own, so that the last is used first
+        self.count = 0
 
     def submit(self, item: Any) -> None:
         """Run it on a thread that is free, or on a new one if there may be one more."""
-        self._queue.put(item)
         with self._lock:
-            self._free -= 1
-            short = self._free < 0
-        if short:
-            self.grow()
+            if self._idle:
+                self._idle.pop().put(item)
+                return
+            self._queue.append(item)
+        self.grow()
 
     def grow(self) -> None:
         """Start threads for what waits for one, as far as there may be more."""
         with self._lock:
             most = min(self._least + self._waiting(), MAX_GROWTH * self._least)
-            for _ in range(min(-self._free, most - self.count)):
+            while self._queue and self.count < most:
+                item = self._queue.popleft()
                 try:
-                    threading.Thread(target=self._work, name="request", daemon=True).start()
+                    threading.Thread(target=self._work, args=(item,), daemon=True).start()
                 except RuntimeError:  # the system gives no more
-                    break
+                    self._queue.appendleft(item)
+                    return
                 self.count += 1
-                self._free += 1
 
-    def _work(self) -> None:
+    def _work(self, item: Any) -> None:
+        mine: SimpleQueue[Any] = SimpleQueue()
         while True:
-            self._run(self._queue.get())
+            self._run(item)
             with self._lock:
-                self._free += 1
+                if self._queue:
+                    item = self._queue.popleft()
+                    continue
+                self._idle.append(mine)
+            try:
+                item = mine.get(timeout=IDLE_S)
+            except Empty:
+                with self._lock:
+                    if mine in self._idle:
+                        self._idle.remove(mine)
+                        self.count -= 1
+                        return
+                item = mine.get()  # it was just given something
 
     def shutdown(self, wait: bool = True) -> None:
         """Do nothing: they end with the process."""

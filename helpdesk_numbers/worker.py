@@ -31,6 +31,10 @@ from helpdesk_numbers.threads import RequestThreads
 MAX_REQUEST_BYTES = 96 * 1024
 """What is collected of a request at most: a body of 64 KiB, and a head. A thread refuses more."""
 
+MAX_EARLY_BYTES = 16 * 1024
+"""What a client may send of its next requests before it has an answer; who sends more is no proxy,
+and is cut off after that answer."""
+
 SILENT_S = 30.0
 """How long a connection may say nothing at all."""
 
@@ -159,7 +163,7 @@ class Worker(ThreadWorker):
         with connection.lock:
             if connection.answering:  # and sends the next request already, or takes no more
                 connection.received += data
-                if not data or len(connection.received) > MAX_REQUEST_BYTES:
+                if not data or len(connection.received) > MAX_EARLY_BYTES:
                     connection.ended = True
                     self.poller.unregister(connection.sock)
                 return
@@ -176,6 +180,7 @@ class Worker(ThreadWorker):
             early = bytes(connection.received)  # of the next request
             connection.received.clear()
             connection.since, connection.used = time.monotonic(), True
+            keep = keep and len(early) <= MAX_EARLY_BYTES
             again = keep and bool(early) and connection.add(early)
             connection.answering, connection.lingering = again, not keep
         if again:

@@ -4,6 +4,9 @@ import threading
 import time
 from queue import SimpleQueue
 
+import pytest
+
+from helpdesk_numbers import threads as module
 from helpdesk_numbers.lookup.bulkhead import LONG_WAIT_S
 from helpdesk_numbers.threads import MAX_GROWTH, RequestThreads
 from tests.support.accounts import ONE, Account, ask, lookup_of, wait_until
@@ -51,5 +54,24 @@ def test_a_thread_that_is_free_is_used_again() -> None:
     for number in range(50):
         threads.submit(number)
         assert done.get(timeout=30) == number
-        wait_until(lambda: threads._free == threads.count)
+        wait_until(lambda: len(threads._idle) == threads.count)
     assert threads.count == 1
+
+
+def test_threads_that_have_nothing_to_do_are_not_kept(
+    released: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "IDLE_S", 0.05)
+    done: SimpleQueue[int] = SimpleQueue()
+
+    def work(number: int) -> None:
+        released.wait(30)
+        done.put(number)
+
+    threads = RequestThreads(8, work, lambda: 0)
+    for number in range(8):
+        threads.submit(number)
+    released.set()
+    wait_until(lambda: threads.count == 0)
+    threads.submit(8)
+    assert sorted(done.get(timeout=30) for _ in range(9)) == list(range(9))
