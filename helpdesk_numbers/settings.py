@@ -1,7 +1,7 @@
 """Every setting of the service: name, help, default, secret or not.
 
-The names in capitals are the environment variables. docs and README list the same table; a test
-compares them.
+The names in capitals are the environment variables. `make docs` writes docs/settings.md out of
+this table, and a fault of a setting shows its description.
 """
 
 from collections.abc import Mapping
@@ -39,13 +39,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         tuple[Literal["v3", "v2", "v1"], ...],
         Meta(
             min_length=1,
-            description="versions accepted, e.g. `v3,v2`; a v3 signature, if sent, decides alone",
+            description="signature versions accepted, e.g. `v3,v2`; a request with a v3 signature"
+            " is judged by that alone",
         ),
     ] = ("v3",)
     public_url: Annotated[
         URL | None,
         Meta(
-            description="the service's outside base URL, as HubSpot calls it, e.g. `https://numbers.example.com`",
+            description="the service's outside base URL, as HubSpot calls it, e.g."
+            " `https://numbers.example.com`; without it, scheme and host are those of the request",
         ),
     ] = None
     trusted_proxies: Annotated[
@@ -53,34 +55,51 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             ge=0,
             le=10,
-            description="without `PUBLIC_URL`: how many proxies' `X-Forwarded-*` are believed",
+            description="without `PUBLIC_URL`: how many proxies' `X-Forwarded-Proto` is believed;"
+            " `0` for none",
         ),
     ] = 1
     hubspot_developer_api_key: Annotated[
-        Secret | None, Meta(description="authorises the settings commands as `hapikey`")
+        Secret | None,
+        Meta(
+            description="the developer account's key, with which the commands reach the app's"
+            " settings at HubSpot"
+        ),
     ] = None
     hubspot_access_token: Annotated[
-        Secret | None, Meta(description="authorises them as a Bearer token; wins if both are set")
+        Secret | None,
+        Meta(
+            description="an access token, in place of `HUBSPOT_DEVELOPER_API_KEY`; wins if both are"
+            " set"
+        ),
     ] = None
     hubspot_api_version: Annotated[
         Literal["v3", "2025-09", "2026-03", "2026-09"],
-        Meta(description="decides the path of HubSpot's settings endpoints"),
+        Meta(description="the generation of HubSpot's settings API that the commands use"),
     ] = "v3"
-    hubspot_api_base_url: Annotated[URL, Meta(description="another HubSpot API host")] = (
-        "https://api.hubapi.com"
-    )
+    hubspot_api_base_url: Annotated[
+        URL, Meta(description="another HubSpot API host, such as a mock or a proxy")
+    ] = "https://api.hubapi.com"
     directory: Annotated[str | None, Meta(description="path of the directory file")] = None
     directory_toml: Annotated[
-        str | None, Meta(description="the directory itself as text; not together with `DIRECTORY`")
+        str | None,
+        Meta(
+            description="the directory itself as text, for platforms without files; not together"
+            " with `DIRECTORY`"
+        ),
     ] = None
     provider: Annotated[
         str | None,
-        Meta(description="one-account mode: the provider; its options are `<PROVIDER>_<OPTION>`"),
+        Meta(
+            description="for a single account, without a directory: its provider, whose options are"
+            " variables with its name in front, such as `TWILIO_ACCOUNT_SID`"
+        ),
     ] = None
     hubspot_portal_ids: Annotated[
         tuple[Id, ...],
         Meta(
-            description="one-account mode, required: the portals that may see the account's numbers"
+            description="required with `PROVIDER`: the portals, comma-separated, that may see the"
+            " account's numbers"
         ),
     ] = ()
     lookup_deadline: Annotated[
@@ -95,23 +114,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         float,
         Meta(
             ge=0,
-            description="seconds for which an account's last good answer may stand in",
+            description="seconds for which an account's last good answer may stand in when the"
+            " account fails; `0` turns it off",
         ),
     ] = 600
     log_format: Annotated[Literal["json", "text"], Meta(description="`text` for people")] = "json"
     log_level: Annotated[
-        Literal["debug", "info", "warning", "error"], Meta(description="the least that is logged")
+        Literal["debug", "info", "warning", "error"],
+        Meta(description="the least that is logged; requests are logged at `info`"),
     ] = "info"
     port: Annotated[
         int,
         Meta(
             ge=1,
             le=65535,
-            description="gunicorn: the port; unset, it listens on this machine alone",
+            description="the port; without it the service listens on its own machine alone, with it"
+            " on all addresses",
         ),
     ] = 8000
-    web_concurrency: Annotated[int, Meta(ge=1, description="gunicorn: worker processes")] = 2
-    web_threads: Annotated[int, Meta(ge=1, description="gunicorn: threads a worker")] = 32
+    web_concurrency: Annotated[int, Meta(ge=1, description="gunicorn's worker processes")] = 2
+    web_threads: Annotated[
+        int, Meta(ge=1, description="threads of each worker, each of which answers a request")
+    ] = 64
 
 
 def serving_faults(given: Mapping[str, Any]) -> list[str]:

@@ -52,7 +52,12 @@ class Finding(NamedTuple):
 @as_json
 @with_appcontext
 def check(offline: bool, as_json: bool) -> None:
-    """Check everything that can be wrong; exit 1 if something is."""
+    """Check everything that can be wrong; exit 1 if something is.
+
+    Settings (and variables that look like settings and are none), directory, every account's
+    credentials by a listing of all its numbers, the rules, the clock, PUBLIC_URL, the registration
+    with HubSpot. Each fault has a remedy below it.
+    """
     findings = []
     for finding in find(current_service(), offline):
         if finding.ok is not False:

@@ -103,7 +103,7 @@ def create(url: str | None, ready: bool, force: bool, as_json: bool) -> None:
 @force
 @as_json
 def update(url: str | None, ready: bool | None, force: bool, as_json: bool) -> None:
-    """Change the URL, the ready flag, or both."""
+    """Change the URL, the ready flag, or both; show before and after."""
     if url is None and ready is None:
         raise click.UsageError("give --url, --ready or --not-ready")
     client = make_client(current_service().settings)
@@ -125,7 +125,7 @@ def update(url: str | None, ready: bool | None, force: bool, as_json: bool) -> N
 
 
 @channel_connection.command()
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask, for scripts.")
 def delete(yes: bool) -> None:
     """Take the registration back: nobody can connect a number any more."""
     client = make_client(current_service().settings)

@@ -17,11 +17,16 @@ from .webhook import portal, user
 @click.command(cls=Command)
 @portal
 @user
-@click.option("--explain", is_flag=True, help="Say for every number why it is in or out.")
+@click.option(
+    "--explain", is_flag=True, help="Say why each number is in or out, and how each account did."
+)
 @as_json
 @with_appcontext
 def numbers(portal_id: int, user_id: int, explain: bool, as_json: bool) -> None:
-    """Show the numbers that a user may see now, asking the carriers live."""
+    """Show the numbers that a user may see now, asking the carriers live.
+
+    It looks them up from here and needs no running service.
+    """
     result = current_service().lookup.look_up(portal_id, user_id, narrow=not explain)
     if as_json:
         print_json({"portalId": portal_id, "userId": user_id, **_as_data(result, explain)})

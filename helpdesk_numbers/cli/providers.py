@@ -30,7 +30,7 @@ TEMPLATE = ROOT / "examples" / "carrier-package"
 @as_json
 @click.pass_context
 def group(context: click.Context, as_json: bool) -> None:
-    """Show the providers that can be used, their options, and which of these are set."""
+    """Show all providers, built-in and installed, their options, and which of these are set."""
     if context.invoked_subcommand is None:
         context.invoke(show, as_json=as_json)
 
@@ -91,7 +91,7 @@ def _variable(name: str, option: FieldInfo) -> str:
 )
 @as_json
 def try_(name: str, deadline: float, as_json: bool) -> None:
-    """List the numbers of one account at the provider NAME, without a directory.
+    """List one account's numbers at the provider NAME and which are usable; needs no directory.
 
     Options are read from its variables (`flask providers` names them); those that are needed and
     not set are asked for.
@@ -207,7 +207,7 @@ def _fail(name: str, error: ProviderError, as_json: bool) -> NoReturn:
     help="Make a package of its own in this folder, instead of a built-in.",
 )
 def new(name: str, folder: Path | None) -> None:
-    """Write the files of a provider NAME, whose tests already pass, to be filled in.
+    """Write the files of a new provider NAME, whose tests already pass, to be filled in.
 
     NAME is in lower case. It becomes the module, the variables' prefix, the test and the page.
     """
@@ -276,7 +276,7 @@ def _say_what_to_do(name: str, files: Mapping[str, Path], folder: Path | None) -
     for number, step in enumerate(steps, 1):
         click.echo(f"{number}. {step}")
     if folder is None:
-        click.echo("5. README.md: a row in the table of providers; CHANGELOG.md: a line")
+        click.echo("5. docs/providers/README.md: a row; CHANGELOG.md: a line")
         check = f".venv/bin/pytest {test}"
     else:
         click.echo(f"5. {folder}/pyproject.toml: its description")

@@ -26,8 +26,10 @@ PATIENCE_S = 5.0
 published: https://developers.hubspot.com/docs/api/webhooks (January 2025)."""
 
 _Id = click.IntRange(1, MAX_ID - 1)
-portal = click.option("--portal-id", type=_Id, required=True, help="HubSpot account.")
-user = click.option("--user-id", type=_Id, required=True, help="User of that account.")
+portal = click.option("--portal-id", type=_Id, required=True, metavar="ID", help="HubSpot account.")
+user = click.option(
+    "--user-id", type=_Id, required=True, metavar="ID", help="User of that account."
+)
 
 webhook = Group("webhook", help="Speak to the webhook as HubSpot does.")
 
@@ -81,7 +83,7 @@ def _as_url(_: click.Context, __: click.Parameter, url: str | None) -> str | Non
     "--repeat",
     type=click.IntRange(1, 1000),
     default=1,
-    help="Send it so many times, and show the spread.",
+    help="Send it so many times, and show the spread of the times.",
 )
 @as_json
 def send(
@@ -92,7 +94,10 @@ def send(
     repeat: int,
     as_json: bool,
 ) -> None:
-    """Sign a request as HubSpot does, send it to a running service, show what comes back."""
+    """Sign a request as HubSpot does, send it to a running service, and show the drop-down.
+
+    It exits with 1 if the answer is not one that HubSpot can show.
+    """
     settings = current_service().settings
     target = _webhook_url(url or settings.public_url or f"http://127.0.0.1:{settings.port}")
     signed = target
