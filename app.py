@@ -10,9 +10,9 @@ from flask import Flask, Response, jsonify, request
 from flask.cli import FlaskGroup
 from werkzeug.exceptions import HTTPException
 
-from helpdesk_numbers import logs
+from helpdesk_numbers import cli, logs
 from helpdesk_numbers.service import Service, service_of_process
-from helpdesk_numbers.webhook import MAX_BODY_BYTES, PATH, Gate, blueprint
+from helpdesk_numbers.webhook import MAX_BODY_BYTES, PATH, blueprint
 from hubspot.errors import AppMismatch, InvalidRequest, InvalidSignature
 from providers.base.errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
 
@@ -30,7 +30,7 @@ ANSWERS: dict[type[Exception], tuple[int, str, str | None]] = {
 
 MESSAGES = {
     404: f"There is nothing here. The webhook is at {PATH}.",
-    405: f"Not this method here. {PATH} takes POST, /healthz and /readyz take GET.",
+    405: f"This path does not take that method: {PATH} takes POST, /healthz and /readyz take GET.",
     413: f"The body has more than {MAX_BODY_BYTES >> 10} KiB.",
 }
 """What to say in place of Werkzeug's own words, which are meant for somebody at a browser."""
@@ -51,34 +51,26 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     app = Flask(__name__, static_folder=None)
     service = service_of_process() if environ is None else Service(environ)
     app.extensions["helpdesk_numbers"] = service
-    if _command_is_looked_up():  # it reads what it needs itself: `flask check` must start anyway
-        from helpdesk_numbers import cli  # which serving can start without
-
-        cli.register(app)
-        return app
-
     app.json.sort_keys = False  # type: ignore[attr-defined] # Flask's default provider has it
-    lookup, settings = service.lookup, service.settings
-    logs.set_up(settings.log_format, settings.log_level)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # else anybody gets a 200 at the webhook
     app.url_map.merge_slashes = False  # else a doubled slash is answered with a redirect
     logged = logs.RequestLog(app.wsgi_app, QUIET)
     app.wsgi_app = logged  # type: ignore[method-assign] # as Flask's documentation has it
-    gate = Gate(
-        settings.hubspot_client_secret,
-        settings.hubspot_signature_versions,
-        settings.public_url,
-        settings.trusted_proxies,
-        settings.hubspot_app_id,
-    )
-    app.register_blueprint(blueprint(gate, lookup))
+    app.register_blueprint(blueprint(service))
     _add_health_checks(app, service)
     _add_errors(app)
+    cli.register(app)
+    if not _command_is_looked_up():
+        service.lookup  # noqa: B018 - raises unless all that serving needs is good
+        settings = service.settings
+        logs.set_up(settings.log_format, settings.log_level)
     return app
 
 
 def _command_is_looked_up() -> bool:
+    """Whether this app is made for a command, which reads for itself what it needs of the settings:
+    `flask check` has to start whatever is wrong with them. `flask run` serves, and is none."""
     context = click.get_current_context(silent=True)
     return context is not None and isinstance(context.command, FlaskGroup)
 
@@ -106,7 +98,7 @@ def _add_errors(app: Flask) -> None:
         kind = next(kind for kind in type(error).__mro__ if kind in ANSWERS)
         status, category, message = ANSWERS[kind]
         if message is None and not isinstance(error, InvalidSignature):
-            logs.noted(request.environ).setdefault("reason", str(error))
+            logs.log_fields(request.environ).setdefault("reason", str(error))
         answer = _error(status, category, message or str(error))
         if status == 503 and isinstance(error, ProviderError):
             wait_s = error.retry_after_s or RETRY_AFTER_S
@@ -120,7 +112,7 @@ def _add_errors(app: Flask) -> None:
     def http(error: HTTPException) -> Response:
         status = error.code or 500
         message = MESSAGES.get(status) or error.description or error.name
-        logs.noted(request.environ)["reason"] = message
+        logs.log_fields(request.environ)["reason"] = message
         answer = _error(status, error.name.upper().replace(" ", "_"), message)
         for name, value in error.get_headers(request.environ):
             if name not in ("Content-Type", "Content-Length"):
@@ -131,7 +123,7 @@ def _add_errors(app: Flask) -> None:
     def unexpected(error: Exception) -> Response:
         # Without the exception's own text, which may hold anything.
         frames = traceback.extract_tb(error.__traceback__)
-        logs.noted(request.environ).update(
+        logs.log_fields(request.environ).update(
             error=type(error).__name__,
             frames=[f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-8:]],
         )
@@ -143,7 +135,7 @@ def _error(status: int, category: str, message: str) -> Response:
     body: dict[str, Any] = {
         "status": "error",
         "message": message,
-        "correlationId": logs.noted(request.environ)["correlation_id"],
+        "correlationId": logs.log_fields(request.environ)["correlation_id"],
         "category": category,
     }
     answer = jsonify(body)

@@ -73,25 +73,21 @@ def commands() -> str:
     """Make the table of all commands, and what `--help` says of each."""
     app = Flask("commands")
     cli.register(app)
-    every = [
-        found for name, command in app.cli.commands.items() for found in _commands(command, name)
-    ]
-    rows = [
-        f"| [`flask {name}`](#flask-{name.replace(' ', '-')}) | {_summary(command)} |"
-        for name, command in every
-    ]
-    sections = [
-        f"## flask {name}\n\n```text\n{_help(command, name)}\n```" for name, command in every
-    ]
-    return "\n".join(["| command | does |", "|---|---|", *rows]) + "\n\n" + "\n\n".join(sections)
+    every = list(_commands(app.cli, "flask"))
+    rows = [f"| [`{name}`](#{name.replace(' ', '-')}) | {_summary(each)} |" for name, each in every]
+    sections = [f"## {name}\n\n```text\n{_help(each, name)}\n```" for name, each in every]
+    return "\n\n".join(["\n".join(["| command | does |", "|---|---|", *rows]), *sections])
 
 
 def _commands(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
     """The command, or those of a group, with their names as one types them."""
     if not isinstance(command, click.Group) or command.invoke_without_command:
         yield name, command
-    for inner in getattr(command, "commands", {}).values():
-        yield from _commands(inner, f"{name} {inner.name}")
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for inner in command.list_commands(context):
+            if found := command.get_command(context, inner):
+                yield from _commands(found, f"{name} {inner}")
 
 
 def _summary(command: click.Command) -> str:
@@ -100,8 +96,7 @@ def _summary(command: click.Command) -> str:
 
 
 def _help(command: click.Command, name: str) -> str:
-    context = click.Context(command, info_name=f"flask {name}", terminal_width=96)
-    return command.get_help(context)
+    return command.get_help(click.Context(command, info_name=name, terminal_width=96))
 
 
 PAGES = {DOCS / "settings.md": settings_table, DOCS / "commands.md": commands}

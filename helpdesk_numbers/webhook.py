@@ -2,15 +2,16 @@
 
 import time
 from collections import Counter
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Request, Response
+from flask import request as current_request
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
-from helpdesk_numbers.lookup.lookup import Lookup
 from helpdesk_numbers.lookup.result import Outcome, Result
+from helpdesk_numbers.service import Service
+from helpdesk_numbers.settings import Settings
 from hubspot.diagnosis import RefusedRequest, diagnose
 from hubspot.errors import AppMismatch, InvalidSignature
 from hubspot.schema import read_request, write_answer
@@ -18,141 +19,162 @@ from hubspot.signature import Version, verify
 
 from . import logs
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
 PATH = "/hubspot/phone-numbers"
 MAX_BODY_BYTES = 64 * 1024
 
 
-@dataclass(frozen=True)
-class Gate:
-    """What decides whether a request is HubSpot's, and for this app."""
+class _Headers:
+    """A request's headers out of its environ; `request.headers` takes four times as long."""
 
-    secrets: tuple[str, ...]
-    versions: tuple[Version, ...]
-    public_url: str | None
-    trusted_proxies: int
-    app_id: int | None
+    def __init__(self, environ: "WSGIEnvironment") -> None:
+        self._environ = environ
 
-    def check(self, body: bytes) -> Version:
-        """The version by which the current request is proven to be HubSpot's.
-
-        Raises:
-            InvalidSignature: it is not; the request's log line says why and what to change.
-        """
-        uri, now_ms = self._uri(), time.time_ns() // 1_000_000
-        try:
-            return verify(
-                request.headers,
-                secrets=self.secrets,
-                method=request.method,
-                uri=uri,
-                body=body,
-                now_ms=now_ms,
-                versions=self.versions,
-            )
-        except InvalidSignature as error:
-            found = diagnose(
-                RefusedRequest(request.method, uri, request.headers, body),
-                secrets=self.secrets,
-                path=PATH,
-                now_ms=now_ms,
-                versions=self.versions,
-                thorough=False,
-                public_url=self.public_url,
-            )
-            logs.noted(request.environ).update(
-                signature="invalid",
-                reason=error.reason,
-                url=logs.without_numbers(uri)[:500],
-                cause=found.cause,
-                remedy=found.remedy,
-            )
-            raise
-
-    def _uri(self) -> str:
-        """The current request's URL as HubSpot called it, its path and query to the byte.
-
-        Flask's `request.url` decodes and normalises, so it is of no use here. The host is the Host
-        header: several platforms pass a client's own X-Forwarded-Host through.
-        """
-        environ = request.environ
-        target = environ.get("RAW_URI") or environ.get("REQUEST_URI")
-        if target is None:
-            query = request.query_string.decode("latin-1")
-            target = quote(request.root_path + request.path) + (f"?{query}" if query else "")
-        elif "://" in target.partition("?")[0]:  # absolute-form: RFC 9112, 3.2.2
-            target = "/" + target.partition("://")[2].partition("/")[2]
-        if self.public_url:
-            return self.public_url.rstrip("/") + target
-        scheme = environ["wsgi.url_scheme"]
-        schemes = environ.get("HTTP_X_FORWARDED_PROTO", "").split(",")
-        if 0 < self.trusted_proxies <= len(schemes):  # each adds its own at the end
-            scheme = schemes[-self.trusted_proxies].strip() or scheme
-        return f"{scheme}://{environ.get('HTTP_HOST', '')}{target}"
+    def get(self, name: str, /) -> str | None:
+        value: str | None = self._environ.get("HTTP_" + name.upper().replace("-", "_"))
+        return value
 
 
-def blueprint(gate: Gate, lookup: Lookup) -> Blueprint:
-    """The webhook's route."""
+def verify_request(request: Request, body: bytes, settings: Settings) -> Version:
+    """Return the version of the signature by which a request is proven to be HubSpot's.
+
+    Raises:
+        InvalidSignature: it is not; the request's log line says why and what to change.
+    """
+    environ = request.environ
+    method, uri = environ["REQUEST_METHOD"], _uri(environ, settings)
+    secrets, versions = settings.hubspot_client_secret, settings.hubspot_signature_versions
+    now_ms = time.time_ns() // 1_000_000
+    try:
+        return verify(
+            _Headers(environ),
+            secrets=secrets,
+            method=method,
+            uri=uri,
+            body=body,
+            now_ms=now_ms,
+            versions=versions,
+        )
+    except InvalidSignature as error:
+        diagnosis = diagnose(
+            RefusedRequest(method, uri, request.headers, body),
+            secrets=secrets,
+            path=PATH,
+            now_ms=now_ms,
+            versions=versions,
+            thorough=False,
+            public_url=settings.public_url,
+        )
+        logs.log_fields(environ).update(
+            signature="invalid",
+            reason=error.reason,
+            url=logs.redact_numbers(uri)[:500],
+            cause=diagnosis.cause,
+            remedy=diagnosis.remedy,
+        )
+        raise
+
+
+def _uri(environ: "WSGIEnvironment", settings: Settings) -> str:
+    """The request's URL as HubSpot called it, its path and query to the byte.
+
+    Flask's `request.url` decodes and normalises, so it is of no use here. The host is the Host
+    header: several platforms pass a client's own X-Forwarded-Host through.
+    """
+    target = environ.get("RAW_URI") or environ.get("REQUEST_URI")
+    if target is None:
+        query = environ.get("QUERY_STRING", "")
+        path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+        target = quote(path, encoding="latin-1") + (f"?{query}" if query else "")
+    elif "://" in target.partition("?")[0]:  # absolute-form: RFC 9112, 3.2.2
+        target = "/" + target.partition("://")[2].partition("/")[2]
+    if settings.public_url:
+        return settings.public_url.rstrip("/") + target
+    scheme, trusted = environ["wsgi.url_scheme"], settings.trusted_proxies
+    schemes = environ.get("HTTP_X_FORWARDED_PROTO", "").split(",")
+    if 0 < trusted <= len(schemes):  # each adds its own at the end
+        scheme = schemes[-trusted].strip() or scheme
+    return f"{scheme}://{environ.get('HTTP_HOST', '')}{target}"
+
+
+def blueprint(service: Service) -> Blueprint:
+    """Return the webhook's route."""
     routes = Blueprint("hubspot", __name__)
 
     @routes.post(PATH)
     def phone_numbers() -> Response:
-        body, noted = _body(), logs.noted(request.environ)
-        noted["signature"] = gate.check(body)
-        kind = request.content_type  # most often as it should be, and its parsing is slow
-        if kind and kind != "application/json" and request.mimetype != "application/json":
-            raise UnsupportedMediaType("The body must be application/json.")
-        asked = read_request(body)
-        noted.update(portal_id=asked.portal_id, user_id=asked.user_id)
-        if gate.app_id is not None and asked.app_id != gate.app_id:
-            noted["reason"] = f"for app {asked.app_id}; HUBSPOT_APP_ID is {gate.app_id}"
-            raise AppMismatch("This service answers for another app.")
-        result = lookup.look_up(asked.portal_id, asked.user_id)
-        logged, answer = result.once(_shown)
-        noted.update(logged)
-        if failure := result.failure:
-            raise failure.with_traceback(None)  # others raise it too, and each would add its frames
-        return Response(
-            answer,
-            headers={"Numbers-Source": result.source},
-            content_type="application/json",
-        )
+        return _answer(current_request._get_current_object(), service)  # type: ignore[attr-defined]
 
     return routes
 
 
-def _shown(result: Result) -> tuple[dict[str, Any], bytes]:
-    """The fields of the log line, and the answer's body."""
+def _answer(request: Request, service: Service) -> Response:
+    settings, fields = service.settings, logs.log_fields(request.environ)
+    body = _body(request)
+    fields["signature"] = verify_request(request, body, settings)
+    kind = request.environ.get("CONTENT_TYPE")  # most often as it should be; parsing it is slow
+    if kind and kind != "application/json" and request.mimetype != "application/json":
+        raise UnsupportedMediaType("The body must be application/json.")
+    ids = read_request(body)
+    fields.update(portal_id=ids.portal_id, user_id=ids.user_id)
+    if settings.hubspot_app_id is not None and ids.app_id != settings.hubspot_app_id:
+        fields["reason"] = f"for app {ids.app_id}; HUBSPOT_APP_ID is {settings.hubspot_app_id}"
+        raise AppMismatch("This service answers for another app.")
+    result = service.lookup.look_up(ids.portal_id, ids.user_id)
+    logged, content, headers = result.cached(_shown)
+    fields.update(logged)
+    if content is None and (failure := result.failure):
+        raise failure.with_traceback(None)  # others raise it too, and each would add its frames
+    return Response(content, headers=headers, content_type="application/json")
+
+
+def _shown(result: Result) -> tuple[dict[str, Any], bytes | None, dict[str, str]]:
+    """The fields of the log line; the answer's body, None for a failure; its headers."""
+    failed, source = result.failure is not None, result.source
     logged = {
-        "source": None if result.failure else result.source,
+        "source": None if failed else source,
         "count": len(result.numbers),
         "why": result.why,
         "accounts": [_logged(outcome) for outcome in result.outcomes],
         "left_out": dict(Counter(number.reason for number in result.left_out)),
     }
-    return logged, b"" if result.failure else write_answer(result.numbers)
+    content = None if failed else write_answer(result.numbers)
+    return logged, content, {"Numbers-Source": source}
 
 
-def _body() -> bytes:
+def _body(request: Request) -> bytes:
     """The raw body, whole.
+
+    Not by `request.get_data()`, which cuts a chunked body off at the limit without a word.
 
     Raises:
         BadRequest: it broke off, or is not chunked as it says.
         RequestEntityTooLarge: it has more than MAX_BODY_BYTES.
     """
-    length = request.content_length
+    environ = request.environ
+    declared = length = _declared_length(request)
     if length is None:  # chunked, which is ours to read only if the server finds the end
-        length = MAX_BODY_BYTES + 1 if request.environ.get("wsgi.input_terminated") else 0
-    if length > MAX_BODY_BYTES and request.content_length:
+        length = MAX_BODY_BYTES + 1 if environ.get("wsgi.input_terminated") else 0
+    if length > MAX_BODY_BYTES and declared:
         raise RequestEntityTooLarge
     try:
-        body: bytes = request.environ["wsgi.input"].read(length)
+        body: bytes = environ["wsgi.input"].read(length)
     except Exception:  # whatever the server makes of it: nothing but the request is read here
         raise BadRequest("The body's chunks cannot be read.") from None
     if len(body) > MAX_BODY_BYTES:
         raise RequestEntityTooLarge
-    if len(body) < (request.content_length or 0):
+    if len(body) < (declared or 0):
         raise BadRequest("The body is shorter than Content-Length says.")
     return body
+
+
+def _declared_length(request: Request) -> int | None:
+    """What Content-Length says; None if the body is chunked or its length is not told."""
+    text = request.environ.get("CONTENT_LENGTH", "")
+    plain = text.isdecimal() and "HTTP_TRANSFER_ENCODING" not in request.environ
+    return int(text) if plain and len(text) < 10 else request.content_length
 
 
 def _logged(outcome: Outcome) -> dict[str, Any]:

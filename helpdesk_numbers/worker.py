@@ -5,6 +5,8 @@ It overrides methods that gunicorn does not document, hence `gunicorn<28` in pyp
 
 import socket
 import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -21,6 +23,34 @@ LINGER_S = 2.0
 """What whoever has said nothing, or not all, may still take once a worker has to stop: some
 platforms kill 5 s after SIGINT."""
 
+MAX_GROWTH = 4
+"""So many times WEB_THREADS is the most that a worker has."""
+
+
+class RequestThreads(ThreadPoolExecutor):
+    """A worker's threads: as many as it is told, and one more for each that has `waiting()` long.
+
+    A thread that waits for a slow carrier costs next to nothing, so it takes no other's place.
+    """
+
+    def __init__(self, threads: int, waiting: Callable[[], int]) -> None:
+        super().__init__(threads, thread_name_prefix="request")
+        self._least, self._waiting = threads, waiting
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        """Run `fn` on a thread that is free, or on a new one if there may be one more."""
+        self._max_workers = self._most()
+        return super().submit(fn, *args, **kwargs)
+
+    def grow(self) -> None:
+        """Start threads for requests that wait for one, as far as there may be more by now."""
+        self._max_workers = self._most()
+        for _ in range(self._work_queue.qsize()):
+            self._adjust_thread_count()
+
+    def _most(self) -> int:
+        return min(self._least + self._waiting(), MAX_GROWTH * self._least)
+
 
 class Worker(ThreadWorker):
     """gunicorn's worker with threads, in which no half-sent request and no idle client lasts."""
@@ -30,6 +60,14 @@ class Worker(ThreadWorker):
         self._whole_s = service_of_process().settings.lookup_deadline + REST_S
         self._handled: dict[Any, float] = {}
         self._next_look = 0.0
+
+    def get_thread_pool(self) -> RequestThreads:
+        """Return the threads that answer requests."""
+        bulkhead = service_of_process().lookup.bulkhead
+        self._threads = RequestThreads(
+            self.cfg.threads, lambda: bulkhead.long_waiting(time.monotonic())
+        )
+        return self._threads
 
     def handle(self, conn: Any) -> Any:
         """Note since when a thread has had the connection."""
@@ -56,6 +94,7 @@ class Worker(ThreadWorker):
         if (now := time.monotonic()) < self._next_look:
             return
         self._next_look = now + 1
+        self._threads.grow()
         for conn, since in list(self._handled.items()):
             if now - since > (self._whole_s if self.alive else LINGER_S):
                 with suppress(OSError):

@@ -17,8 +17,6 @@ from werkzeug.test import TestResponse
 
 from app import create_app
 from helpdesk_numbers import logs
-from helpdesk_numbers.lookup import guard
-from helpdesk_numbers.lookup.guard import Guard, Room
 from helpdesk_numbers.webhook import PATH
 from hubspot.signature import Version, signed_headers
 from providers.base import http
@@ -90,25 +88,6 @@ def released() -> Iterator[threading.Event]:
     event = threading.Event()
     yield event
     event.set()
-
-
-@pytest.fixture
-def make_guard() -> Callable[..., Guard]:
-    """A guard in a room of its own, in which `share` callers may be patient."""
-
-    def made(deadline_s: float = 10, share: int = 64, settled: Any = None) -> Guard:
-        room = Room(64)
-        room.share = room.most_patient = share
-        return Guard(room, deadline_s, settled or (lambda *_: None))
-
-    return made
-
-
-@pytest.fixture
-def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pauses that a test can wait for."""
-    monkeypatch.setattr(guard, "FIRST_PAUSE_S", 0.3)
-    monkeypatch.setattr(guard, "LONGEST_PAUSE_S", 0.6)
 
 
 @pytest.fixture

@@ -220,8 +220,9 @@ def test_command_in_the_docs_exists_with_its_options(app: Flask, words: str) -> 
     given = words.partition(" #")[0].split()
     while isinstance(command, click.Group) and given:
         name = given.pop(0)
-        assert name in command.commands
-        command = command.commands[name]
+        found = command.get_command(click.Context(command), name)
+        assert found, name
+        command = found
     known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
     assert {word for word in given if word.startswith("--")} <= known
 

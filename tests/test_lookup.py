@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 
 from helpdesk_numbers.directory.model import Directory, Portal, Rule
-from helpdesk_numbers.lookup import lookup as lookup_module
+from helpdesk_numbers.lookup import result as result_module
 from helpdesk_numbers.lookup.lookup import Lookup
 from providers.base.errors import ProviderError, Unreachable
 from providers.base.provider import Deadline, PhoneNumber, Provider, Query
@@ -119,11 +119,12 @@ def desk(number: str) -> Directory:
     return Directory({"desk": account}, {62515: Portal(("desk",), "all", rules)})
 
 
-@pytest.mark.parametrize("room", [(1_000, 50), (1, 50), (1_000, 1)])
-def test_what_is_known_of_fixed_accounts_is_each_users_and_of_the_directory_in_force(
-    room: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("most", [(1_000, 50), (1, 50), (1_000, 1)])
+def test_what_is_kept_of_fixed_accounts_is_each_users_and_of_the_directory_in_force(
+    most: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lookup_module, "KNOWN", room)
+    monkeypatch.setattr(result_module, "MAX_STATIC_RESULTS", most[0])
+    monkeypatch.setattr(result_module, "MAX_STATIC_NUMBERS", most[1])
     directories = Fixed(desk(EAST))
     lookup = Lookup(directories, 10)
     for _ in range(2):
@@ -132,8 +133,7 @@ def test_what_is_known_of_fixed_accounts_is_each_users_and_of_the_directory_in_f
             [EAST],
             [],
         ]
-    assert len(directories.directory.known) <= room[0]
-    assert len(lookup.look_up(62515, 3, narrow=False).left_out) == 2
+    assert len(lookup.look_up(62515, 3, full=True).left_out) == 2
     directories.directory = desk(WEST)
     for _ in range(2):
         assert [found(lookup.look_up(62515, user)) for user in (1, 2, 3)] == [
@@ -160,11 +160,17 @@ def test_an_adapter_gets_the_rule_and_the_deadline() -> None:
     assert 2 < query.deadline.left() <= 3
 
 
-def test_a_lookup_that_is_not_narrow_asks_for_everything() -> None:
+def test_a_number_that_a_rule_names_twice_is_wanted_once() -> None:
+    account = Obedient("acme", gives(EAST))
+    look_up(account, rule=Rule((EAST, WEST, EAST)))
+    assert account.queries[0].numbers == (EAST, WEST)
+
+
+def test_a_full_lookup_asks_for_everything() -> None:
     account = Obedient("acme", lambda query: [PhoneNumber(one) for one in query.numbers or ALL])
     lookup = lookup_of(account, rule=Rule((EAST,)))
     assert lookup.look_up(62515, 1).left_out == []
-    result = lookup.look_up(62515, 1, narrow=False)
+    result = lookup.look_up(62515, 1, full=True)
     assert found(result) == [EAST]
     assert [one.number for one in result.left_out] == [WEST, SALES]
 

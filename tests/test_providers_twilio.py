@@ -251,19 +251,6 @@ def test_asking_by_number_finds_what_listing_finds(
     assert len(carrier.asked) <= 3 + 2
 
 
-@pytest.mark.parametrize("pages", [1, 3])
-def test_a_number_wanted_twice_is_asked_for_once(
-    carrier: Carrier, twilio: TwilioAPI, pages: int
-) -> None:
-    records = twilio_numbers(pages * 1000)
-    twilio.add_account(SID, TOKEN, records)
-    mine = account(base_url=carrier.url)
-    mine.ask(Query())
-    wanted = expected(records)[0]
-    assert wanted in usable(mine.ask(Query((wanted, wanted))))
-    assert len(carrier.asked) == pages + 1
-
-
 # Odd records
 
 

@@ -27,7 +27,7 @@ from typing import Any
 import pytest
 import requests
 
-from helpdesk_numbers.lookup import guard
+from helpdesk_numbers.lookup import breaker
 from providers.testing.carrier import Answer, Asked, Carrier, Reply, break_off, hang, reset
 from tests.support.asking import (
     DEADLINE_S,
@@ -56,8 +56,8 @@ from tests.support.server import serving
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses of the breaker that a test can wait for."""
-    monkeypatch.setattr(guard, "FIRST_PAUSE_S", 0.4)
-    monkeypatch.setattr(guard, "LONGEST_PAUSE_S", 0.4)
+    monkeypatch.setattr(breaker, "MIN_OPEN_S", 0.4)
+    monkeypatch.setattr(breaker, "MAX_OPEN_S", 0.4)
 
 
 def slowly(answer: Answer, seconds: float) -> Answer:
@@ -232,7 +232,7 @@ def both(sick: str, well: str) -> str:
 def test_other_portals_do_not_notice_an_account_that_hangs(
     carrier: Carrier,
 ) -> None:
-    """The real server with eight threads, of which the hanging account may hold two."""
+    """The real server with eight threads, and twice as many callers for the hanging account."""
     with Carrier(does(hang)) as sick:
         settings = {
             "HUBSPOT_CLIENT_SECRET": SECRET,
@@ -251,7 +251,7 @@ def test_other_portals_do_not_notice_an_account_that_hangs(
                 for _ in range(16):
                     callers.submit(ask_sick)
                 assert wait_for(lambda: len(sick.asked) > 0)
-                time.sleep(2.2)  # the crowd waits a moment, for nobody knows it hangs
+                time.sleep(2.2)  # until those who wait do not count any more
                 started, answers = time.monotonic(), []
                 while time.monotonic() - started < 1.2:
                     before = time.monotonic()

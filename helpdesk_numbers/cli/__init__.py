@@ -1,17 +1,37 @@
-"""The commands of `flask`, a file each."""
+"""The commands of `flask`, a file each, imported when it is looked up: serving starts without."""
 
+from importlib import import_module
+
+import click
 from flask import Flask
+from flask.cli import AppGroup
 
-from . import check, connection, numbers, providers, webhook
+COMMANDS = {
+    "channel-connection": "connection:channel_connection",
+    "check": "check:check",
+    "numbers": "numbers:numbers",
+    "providers": "providers:group",
+    "webhook": "webhook:webhook",
+}
+"""Each command's module in this folder, and its name there."""
+
+
+class Commands(AppGroup):
+    """The group of all commands."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands' names."""
+        return [*COMMANDS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command of that name, if there is one."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(f"{__name__}.{module}"), name)
+        return command
 
 
 def register(app: Flask) -> None:
     """Attach the commands to `flask`."""
-    for command in (
-        numbers.numbers,
-        providers.group,
-        webhook.webhook,
-        connection.channel_connection,
-        check.check,
-    ):
-        app.cli.add_command(command)
+    app.cli = Commands(app.name)

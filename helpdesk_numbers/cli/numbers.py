@@ -27,7 +27,7 @@ def numbers(portal_id: int, user_id: int, explain: bool, as_json: bool) -> None:
 
     It looks them up from here and needs no running service.
     """
-    result = current_service().lookup.look_up(portal_id, user_id, narrow=not explain)
+    result = current_service().lookup.look_up(portal_id, user_id, full=explain)
     if as_json:
         print_json({"portalId": portal_id, "userId": user_id, **_as_data(result, explain)})
     else:

@@ -1,7 +1,7 @@
 """Which accounts serve a portal, and which of their numbers each user may see."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -32,17 +32,19 @@ class Portal(msgspec.Struct, frozen=True):
     rules: Mapping[int, Rule] = {}
 
 
+Viewer = tuple[int | None, int | None]
+"""Portal and user, as far as a directory knows them."""
+
+
 class Directory:
     """Accounts by name and portals by id, all of them good."""
 
     def __init__(self, accounts: Mapping[str, Provider], portals: Mapping[int, Portal]) -> None:
         self.accounts = accounts
         self.portals = portals
-        self.known: dict[tuple[int | None, int | None], Any] = {}
-        """What a lookup keeps by asker for as long as this directory is in force."""
 
-    def asker(self, portal_id: int, user_id: int) -> tuple[int | None, int | None]:
-        """Portal and user as far as the directory knows them: who is alike here sees the same."""
+    def viewer(self, portal_id: int, user_id: int) -> Viewer:
+        """Return portal and user as far as the directory knows them: equal viewers see the same."""
         portal = self.portals.get(portal_id)
         if portal is None:
             return None, None

@@ -2,28 +2,24 @@
 
 import threading
 import time
+from functools import partial
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
 from helpdesk_numbers.directory.model import Directory, Grant
-from providers.base.errors import ProviderError, Refused
+from providers.base.errors import ProviderError, Unreachable, Unreadable
 from providers.base.provider import Deadline, PhoneNumber, Provider, Query
 
-from .guard import Call, Guard, Room
-from .result import LeftOut, Number, NumbersSource, Outcome, Result
+from .breaker import Answer
+from .bulkhead import Bulkhead
+from .calls import AccountCalls, Call
+from .result import LeftOut, Number, Outcome, Result, StaticResults
 from .rules import apply_rule, query_for
 from .stale import LastKnownGood
 
-KNOWN = (1_000, 50)
-"""So many results that cannot change, since all their accounts are fixed, are kept for a directory,
-with so many numbers each at most."""
 
-
-_Answer = tuple[list[PhoneNumber], Outcome]
-
-
-class Directories(Protocol):
-    """Where the lookup finds the directory in force: a `Source` or a `OneAccount`."""
+class DirectorySource(Protocol):
+    """Where the lookup finds the directory in force."""
 
     def current(self) -> Directory: ...
 
@@ -31,121 +27,130 @@ class Directories(Protocol):
 class Lookup:
     """Answers who may see what. One for each worker; its threads share it.
 
-    `threads` is how many requests a worker answers at a time.
+    `threads` is how many requests a worker works on at a time; 0 for `last_known_good_s` turns
+    stale-if-error off.
     """
 
     def __init__(
         self,
-        directories: Directories,
+        directories: DirectorySource,
         deadline_s: float,
         last_known_good_s: float = 0,
-        threads: int = 32,
+        threads: int = 64,
     ) -> None:
         self._directories = directories
         self._deadline_s = deadline_s
-        self._memory = LastKnownGood(last_known_good_s) if last_known_good_s else None
-        self._room = Room(threads)
-        self._guards: WeakKeyDictionary[Provider, Guard] = WeakKeyDictionary()
+        self._stale = LastKnownGood(last_known_good_s) if last_known_good_s else None
+        self._calls: WeakKeyDictionary[Provider, AccountCalls] = WeakKeyDictionary()
         self._lock = threading.Lock()
+        self._static = StaticResults()
+        self.bulkhead = Bulkhead(threads)
 
-    def look_up(self, portal_id: int, user_id: int, *, narrow: bool = True) -> Result:
-        """The numbers that the user may see now, within the deadline whatever the carriers do.
+    def look_up(self, portal_id: int, user_id: int, *, full: bool = False) -> Result:
+        """Return the numbers that the user may see now, in time whatever the carriers do.
 
-        No carrier's failure is raised: `Result.failure` has it.
-        `narrow` lets adapters ask for less than everything; without it, `left_out` is complete.
+        No carrier's failure is raised: `Result.failure` has it. With `full`, accounts are asked for
+        everything, so that `left_out` is complete.
         """
         directory = self._directories.current()
-        asker = directory.asker(portal_id, user_id)
-        known: Result | None = directory.known.get(asker)
-        if known and narrow:
+        viewer = directory.viewer(portal_id, user_id)
+        if not full and (known := self._static.find(directory, viewer)):
             return known
         grants, why = directory.grants(portal_id, user_id)
-        deadline = Deadline(self._deadline_s)
-        answers = self._ask(grants, deadline, narrow)
         numbers: dict[tuple[str, str | None], Number] = {}
         left_out: list[LeftOut] = []
-        for grant, (found, _) in zip(grants, answers, strict=True):
-            apply_rule(found, grant, numbers, left_out)
-        outcomes = [outcome for _, outcome in answers]
-        source: NumbersSource = "live"
-        if any(outcome.error and outcome.age_s is None for outcome in outcomes):
-            source = "partial"
-        elif any(outcome.error for outcome in outcomes):
-            source = "last-known-good"
-        result = Result(list(numbers.values()), source, why, outcomes, left_out)
-        few = len(numbers) + len(left_out) <= KNOWN[1] and len(directory.known) < KNOWN[0]
-        if narrow and few and source == "live" and all(grant.account.fixed for grant in grants):
-            directory.known[asker] = result
+        outcomes = []
+        for grant, (listed, outcome) in zip(grants, self._ask(grants, full), strict=True):
+            apply_rule(listed, grant, numbers, left_out)
+            outcomes.append(outcome)
+        result = Result(list(numbers.values()), why, outcomes, left_out)
+        if not full and all(grant.account.fixed for grant in grants):
+            self._static.keep(directory, viewer, result)
         return result
 
-    def _ask(self, grants: list[Grant], deadline: Deadline, narrow: bool) -> list[_Answer]:
-        """Each account's answer, in order; the accounts are asked side by side."""
-        started = time.monotonic()
-        asked: list[tuple[Provider, Query, Call | _Answer]] = []
-        for grant in grants:
-            account = grant.account
-            query = query_for(grant.rule, account, deadline)
-            if not narrow:
-                query = query.widened(account)
-            asked.append((account, query, self._begin(account, query)))
-        answers = []
-        for account, query, call in asked:
-            if isinstance(call, Call):
-                answer = call.result()
-                ms = _ms(started, call.ended)
-                answers.append(self._answer(account, query, answer, ms))
-            else:
-                answers.append(call)
-        return answers
-
-    def _begin(self, account: Provider, query: Query) -> "Call | _Answer":
-        """A call under way, or the answer where there is one at once."""
-        started = time.monotonic()
+    def _ask(self, grants: list[Grant], full: bool) -> list[tuple[list[PhoneNumber], Outcome]]:
+        """Each account's numbers and outcome, in order; the accounts are asked side by side."""
+        began, deadline = time.monotonic(), Deadline(self._deadline_s)
+        self.bulkhead.begin_waiting(began)
         try:
-            if not account.fixed:
-                return self._guard(account).call(account, query)
-            answer: list[PhoneNumber] | ProviderError = account.ask(query)
-        except ProviderError as error:
-            answer = error
-        return self._answer(account, query, answer, _ms(started))
+            asked: list[tuple[Query, Call]] = []
+            new: list[Call] = []
+            for grant in grants:
+                account, query = grant.account, query_for(grant.rule, grant.account, deadline)
+                call, is_new = self._join(account, account.full(query) if full else query)
+                asked.append((query, call))
+                if is_new:
+                    new.append(call)
+            here = next((call for call in new if call.account.keeps_deadline), None)
+            for call in new:
+                if call is not here:
+                    self._submit(call)
+            if here:  # no other thread is needed
+                self._make(here)
+            return [self._answer(query, call, began) for query, call in asked]
+        finally:
+            self.bulkhead.end_waiting()
 
-    def _guard(self, account: Provider) -> Guard:
+    def _join(self, account: Provider, query: Query) -> tuple[Call, bool]:
+        """The call to wait for, and whether it is new, so that it has to be made."""
+        now = time.monotonic()
+        if account.fixed:
+            return Call.finished(account, query, _answer_of(account, query), now), False
+        return self._calls_of(account).join(account, query, now)
+
+    def _submit(self, call: Call) -> None:
+        """Have another thread make the call."""
+        healthy = self._calls_of(call.account).healthy
+        try:
+            self.bulkhead.submit(partial(self._make, call), healthy=healthy)
+        except RuntimeError:  # the system gives no more threads
+            self._end(call, _no_thread(), counts=False)
+
+    def _make(self, call: Call) -> None:
+        """Make the call, once for all who wait for it."""
+        if call.query.deadline.left():
+            self._end(call, _answer_of(call.account, call.query))
+        else:
+            self._end(call, _no_thread(), counts=False)
+
+    def _end(self, call: Call, answer: Answer, *, counts: bool = True) -> None:
+        """Learn from what the call came to, then tell all who wait for it."""
+        now = time.monotonic()
+        self._calls_of(call.account).end(call, answer, now, counts=counts)
+        if counts and self._stale:
+            self._stale.record(call.account, call.query, answer)
+        call.finish(answer, now)
+
+    def _calls_of(self, account: Provider) -> AccountCalls:
         with self._lock:
-            guard = self._guards.get(account)
-            if guard is None:
-                guard = Guard(self._room, self._deadline_s, self._settle)
-                self._guards[account] = guard
-            return guard
+            calls = self._calls.get(account)
+            if calls is None:
+                calls = self._calls[account] = AccountCalls(self._deadline_s, self.bulkhead)
+            return calls
 
-    def _settle(
-        self, account: Provider, query: Query, answer: list[PhoneNumber] | ProviderError
-    ) -> None:
-        """Keep or forget what a call has shown, whoever waited for it."""
-        if self._memory is None:
-            return
-        if isinstance(answer, Refused) and answer.status in (401, 403):
-            self._memory.drop(account)
-        elif not isinstance(answer, ProviderError):
-            self._memory.keep(account, query, answer)
-
-    def _answer(
-        self,
-        account: Provider,
-        query: Query,
-        answer: list[PhoneNumber] | ProviderError,
-        ms: float,
-    ) -> _Answer:
-        """The answer, or if the account failed its last good one, or nothing."""
-        name, provider = account.account, account.name
-        if not isinstance(answer, ProviderError):
-            return answer, Outcome(name, provider, "ok", ms)
-        found = self._memory.find(account, query) if self._memory else None
+    def _answer(self, query: Query, call: Call, began: float) -> tuple[list[PhoneNumber], Outcome]:
+        """The call's answer, or if it failed the account's last good one, or nothing."""
+        account, answer = call.account, call.result()
+        ms = max(0.0, round(((call.ended or time.monotonic()) - began) * 1000, 1))
+        if isinstance(answer, list):
+            return answer, Outcome(account.account, account.name, "ok", ms)
         if not answer.account:
-            answer.account, answer.provider = name, provider
-        numbers, age_s = found or ([], None)
-        return numbers, Outcome(name, provider, answer.outcome, ms, answer, age_s)
+            answer.account, answer.provider = account.account, account.name
+        stale = self._stale.find(account, query) if self._stale else None
+        numbers, age_s = stale or ([], None)
+        return numbers, Outcome(account.account, account.name, answer.outcome, ms, answer, age_s)
 
 
-def _ms(started: float, ended: float = 0.0) -> float:
-    """Milliseconds since `started` (monotonic), or until `ended`."""
-    return max(0.0, round(((ended or time.monotonic()) - started) * 1000, 1))
+def _no_thread() -> Unreachable:
+    """All threads were busy, which is not the account's fault."""
+    return Unreachable("no thread to ask it with")
+
+
+def _answer_of(account: Provider, query: Query) -> Answer:
+    """What asking the account comes to. Nothing is raised: many threads wait for it."""
+    try:
+        return account.ask(query)
+    except ProviderError as error:
+        return error
+    except BaseException as error:  # sys.exit() in an adapter, say
+        return Unreadable(f"{type(error).__name__} in the adapter")

@@ -1,17 +1,18 @@
 """What a lookup answers with."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
+import msgspec
+
+from helpdesk_numbers.directory.model import Directory, Viewer
 from providers.base.errors import ProviderError, RateLimited, Unreachable
 
 NumbersSource = Literal["live", "partial", "last-known-good"]
 Made = TypeVar("Made")
 
 
-@dataclass(frozen=True, slots=True)
-class Number:
+class Number(msgspec.Struct, frozen=True):
     """A number that the user may see. `name` is the carrier's, of any length, or empty."""
 
     e164: str
@@ -20,8 +21,7 @@ class Number:
     account: str
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOut:
+class LeftOut(msgspec.Struct, frozen=True):
     """A number that the user does not see: as the carrier gave it, and the reason in words."""
 
     number: str
@@ -30,8 +30,7 @@ class LeftOut:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """How asking one account went: `ok` or its error's outcome, and the milliseconds it took.
 
     `age_s` is the age in seconds of the older answer that stood in, if one did.
@@ -45,24 +44,31 @@ class Outcome:
     age_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(msgspec.Struct, frozen=True):
     """A lookup's answer. `why` says in words what the directory made of the user."""
 
     numbers: list[Number]
-    source: NumbersSource
     why: str
-    outcomes: list[Outcome] = field(default_factory=list)
-    left_out: list[LeftOut] = field(default_factory=list)
-    _made: list[Any] = field(default_factory=list, init=False, repr=False, compare=False)
+    outcomes: list[Outcome] = []
+    left_out: list[LeftOut] = []
+    _cache: list[Any] = []
 
-    def once(self, make: Callable[["Result"], Made]) -> Made:
-        """What `make`, always the same, makes of this result: for fixed numbers, that is made once
-        and not for each request."""
-        if not self._made:
-            self._made.append(make(self))
-        made: Made = self._made[0]
+    def cached(self, make: Callable[["Result"], Made]) -> Made:
+        """Return what `make`, always the same, makes of this result.
+
+        The lookup keeps the results of fixed numbers, so that theirs is made once.
+        """
+        if not self._cache:
+            self._cache.append(make(self))
+        made: Made = self._cache[0]
         return made
+
+    @property
+    def source(self) -> NumbersSource:
+        """How current the numbers are: `partial` if an account's are missing."""
+        if any(outcome.error and outcome.age_s is None for outcome in self.outcomes):
+            return "partial"
+        return "last-known-good" if any(outcome.error for outcome in self.outcomes) else "live"
 
     @property
     def failure(self) -> ProviderError | None:
@@ -75,3 +81,29 @@ class Result:
             return None
         hopeful = [error for error in errors if isinstance(error, RateLimited | Unreachable)]
         return min(hopeful or errors, key=lambda error: error.retry_after_s or 0)
+
+
+MAX_STATIC_RESULTS = 1_000
+MAX_STATIC_NUMBERS = 50
+"""So many results are kept, with so many numbers each at most."""
+
+
+class StaticResults:
+    """Results that cannot change while a directory is in force: all their accounts are fixed."""
+
+    def __init__(self) -> None:
+        self._kept: tuple[Directory | None, dict[Viewer, Result]] = None, {}
+
+    def find(self, directory: Directory, viewer: Viewer) -> Result | None:
+        """Return what this viewer sees by this directory, if it is kept."""
+        of, results = self._kept
+        return results.get(viewer) if of is directory else None
+
+    def keep(self, directory: Directory, viewer: Viewer, result: Result) -> None:
+        """Keep a result, in place of those of any other directory."""
+        of, results = self._kept
+        if of is not directory:
+            of, results = self._kept = directory, {}
+        small = len(result.numbers) + len(result.left_out) <= MAX_STATIC_NUMBERS
+        if small and len(results) < MAX_STATIC_RESULTS:
+            results[viewer] = result

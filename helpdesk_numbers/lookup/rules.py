@@ -44,7 +44,7 @@ def query_for(rule: Rule, account: Provider, deadline: Deadline) -> Query:
     uses = account.narrows
     by_owner = "owner" in uses or (account.finds_users and "@" in (rule.owner or ""))
     return Query(
-        (rule.numbers or ()) if "numbers" in uses else (),
+        tuple(dict.fromkeys(rule.numbers or ())) if "numbers" in uses else (),
         (rule.names or ()) if "names" in uses else (),
         rule.owner if by_owner else None,
         deadline,

@@ -1,17 +1,19 @@
-"""The last good answers of a worker's accounts, for the time when one fails."""
+"""Stale-if-error (RFC 5861): an account's last good answer stands in when a call fails."""
 
 import threading
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
-from cachetools import FIFOCache
+from cachetools import TTLCache
 
+from providers.base.errors import Refused
 from providers.base.provider import PhoneNumber, Provider, Query
 
-MAX_BYTES = 16 * 1024 * 1024
-"""For one worker, about 60,000 numbers in at most 16,000 answers. The oldest answers go first."""
+from .breaker import Answer
 
-_Key = tuple[Provider, tuple[str, ...], tuple[str, ...], str | None]
+MAX_BYTES = 16 * 1024 * 1024
+"""For one worker, about 60,000 numbers in at most 16,000 answers. Those unused longest go first."""
 
 
 class _Kept(NamedTuple):
@@ -24,50 +26,42 @@ class LastKnownGood:
     """Answers younger than `max_age_s`, each under its account and what was asked for.
 
     An account is the object, so that one whose credentials were changed in the directory starts
-    with nothing.
+    with nothing. `clock` gives seconds and only goes forward.
     """
 
-    def __init__(self, max_age_s: float) -> None:
-        self._max_age_s = max_age_s
+    def __init__(
+        self,
+        max_age_s: float,
+        clock: Callable[[], float] = time.monotonic,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
+        self._clock, self._max_bytes = clock, max_bytes
         self._lock = threading.Lock()
-        self._answers: FIFOCache[_Key, _Kept] = FIFOCache(MAX_BYTES, lambda kept: kept.size)
+        self._answers: TTLCache[tuple[Provider, Query], _Kept] = TTLCache(
+            max_bytes, max_age_s, clock, lambda kept: kept.size
+        )
 
-    def keep(self, account: Provider, query: Query, numbers: list[PhoneNumber]) -> None:
-        """Remember a good answer."""
-        key, kept = _key(account, query), _Kept(numbers, time.monotonic(), _size(numbers))
+    def record(self, account: Provider, query: Query, answer: Answer) -> None:
+        """Keep a good answer. Forget all answers of an account whose credentials are refused (401,
+        403): access was taken away on purpose."""
         with self._lock:
-            self._answers.pop(key, None)
-            while self._answers and self._too_old(next(iter(self._answers.values()))):
-                self._answers.popitem()
-            if kept.size <= MAX_BYTES:
-                self._answers[key] = kept
-
-    def drop(self, account: Provider) -> None:
-        """Forget all answers of an account whose credentials are refused: access was taken away on
-        purpose."""
-        with self._lock:
-            for key in [key for key in self._answers if key[0] is account]:
-                del self._answers[key]
+            if isinstance(answer, list):
+                kept = _Kept(answer, self._clock(), _size(answer))
+                self._answers.pop((account, query), None)
+                if kept.size <= self._max_bytes:
+                    self._answers[account, query] = kept
+            elif isinstance(answer, Refused) and answer.status in (401, 403):
+                for key in [key for key in self._answers if key[0] is account]:
+                    del self._answers[key]
 
     def find(self, account: Provider, query: Query) -> tuple[list[PhoneNumber], float] | None:
-        """The younger of the answers to this query and to its widened form, and its age in seconds.
-
-        The rule is not applied.
-        """
+        """Return the younger of the answers to this query and to everything, and its age in
+        seconds; None if there is none. The rule is not applied."""
         with self._lock:
-            keys = {_key(account, query), _key(account, query.widened(account))}
-            found = [kept for kept in map(self._answers.get, keys) if kept]
-        youngest = max(found, key=lambda kept: kept.at, default=None)
-        if youngest is None or self._too_old(youngest):
-            return None
-        return youngest.numbers, time.monotonic() - youngest.at
-
-    def _too_old(self, kept: _Kept) -> bool:
-        return time.monotonic() - kept.at >= self._max_age_s
-
-
-def _key(account: Provider, query: Query) -> _Key:
-    return account, query.numbers, query.names, query.owner
+            keys = {(account, query), (account, account.full(query))}
+            answers = [kept for kept in map(self._answers.get, keys) if kept]
+            youngest = max(answers, key=lambda kept: kept.at, default=None)
+            return (youngest.numbers, self._clock() - youngest.at) if youngest else None
 
 
 def _size(numbers: list[PhoneNumber]) -> int:

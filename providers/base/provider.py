@@ -6,6 +6,7 @@ which needs constants and pure readers only.
 
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
 import msgspec
@@ -49,36 +50,22 @@ ANYBODY = "@"
 """The `owner` of a query whose answer is to serve the rules of all users by e-mail address."""
 
 
+@dataclass(frozen=True, slots=True)
 class Query:
     """What the asking user's rule wants: an adapter may use it to ask for less, never must.
 
     Empty means anything. `numbers` are in E.164, each once; `names` are shell-style patterns;
     `owner` is an e-mail address, a user id or ANYBODY, and not only for asking less: where numbers
-    know their users by id alone, it says whose addresses have to be found. `deadline` is when the
-    answer is due; an `HTTPProvider` keeps it by itself.
+    know their users by id alone, it says whose addresses have to be found. With
+    `owner="anna@acme.example"`, an adapter looks up her user id; with ANYBODY, all users'.
+    `deadline` is when the answer is due; an `HTTPProvider` keeps it by itself. Queries that differ
+    in nothing else are equal.
     """
 
-    __slots__ = ("deadline", "names", "numbers", "owner")
-
-    def __init__(
-        self,
-        numbers: tuple[str, ...] = (),
-        names: tuple[str, ...] = (),
-        owner: str | None = None,
-        deadline: Deadline | None = None,
-    ) -> None:
-        self.numbers = tuple(dict.fromkeys(numbers))
-        self.names = names
-        self.owner = owner
-        self.deadline = deadline or Deadline(10)
-
-    def widened(self, account: "Provider") -> "Query":
-        """What any other query of its kind can be answered from: everything.
-
-        With addresses too, which may cost requests of their own, if this one needs one.
-        """
-        by_address = account.finds_users and "@" in (self.owner or "")
-        return Query(owner=ANYBODY if by_address else None, deadline=self.deadline)
+    numbers: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    owner: str | None = None
+    deadline: Deadline = field(default_factory=lambda: Deadline(10), compare=False)
 
 
 class Provider:
@@ -93,6 +80,10 @@ class Provider:
 
     fixed: ClassVar[bool] = False
     """Whether the numbers stand in the options: they never change, and nobody needs to be asked."""
+
+    keeps_deadline: ClassVar[bool] = False
+    """Whether `list_numbers` never outlasts `query.deadline` by more than a few milliseconds, so
+    that the thread that asks may make the call itself."""
 
     class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """What an account has to give; an adapter adds its own.
@@ -125,6 +116,14 @@ class Provider:
         May raise any ProviderError; whatever else it raises becomes one.
         """
         raise NotImplementedError
+
+    def full(self, query: Query) -> Query:
+        """Return the query that any other of its kind can be answered from: for everything.
+
+        With addresses too, which may cost requests of their own, if this one needs one.
+        """
+        by_address = self.finds_users and "@" in (query.owner or "")
+        return Query(owner=ANYBODY if by_address else None, deadline=query.deadline)
 
     def ask(self, query: Query) -> list[PhoneNumber]:
         """`list_numbers` to its end, with every failure as a ProviderError that names the account.
