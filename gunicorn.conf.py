@@ -53,8 +53,10 @@ timeout = 30
 graceful_timeout = 8
 
 
-# Fly, unless told otherwise, stops with SIGINT, which gunicorn takes for "at once".
 def when_ready(server):
+    """Stop on SIGINT as on SIGTERM. Fly sends it unless told otherwise, and gunicorn takes it for
+    "at once": https://fly.io/docs/reference/configuration/#runtime-options
+    """
     _signal.signal(_signal.SIGINT, lambda *_: _os.kill(server.pid, _signal.SIGTERM))
 
 

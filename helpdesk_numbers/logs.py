@@ -47,6 +47,7 @@ class RequestLog:
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
+        """Answer a request, and log it when it is answered."""
         started = perf_counter()
         correlation_id, path = _new_id(), environ["PATH_INFO"]
         fields: dict[str, Any] = {
@@ -102,6 +103,7 @@ class JSONFormatter(logging.Formatter):
     """`{"level": …, "event": …, (the event's own fields), "time": …}`."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """Return the record's line, without phone numbers."""
         line = {
             "level": record.levelname,
             "event": record.getMessage(),
@@ -123,6 +125,7 @@ class TextFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's spelling
+        """Return the record's line, without phone numbers."""
         fields = (f"{name}={_shown(value)}" for name, value in _fields(record).items())
         return _PHONE_NUMBER.sub("+…", " ".join([super().formatMessage(record), *fields]))
 

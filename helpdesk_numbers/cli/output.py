@@ -24,6 +24,7 @@ class Command(click.Command):
     """A command of which `--json` prints JSON even when it fails: `{"error": …}`."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, and print its failure as JSON too if that is wanted."""
         try:
             return self.run(ctx)
         except click.ClickException as error:

@@ -37,6 +37,7 @@ def group(context: click.Context, as_json: bool) -> None:
 
 @with_appcontext
 def show(as_json: bool) -> None:
+    """Print all providers: what `flask providers` does without a command."""
     described = [_described(name, current_service().environ) for name in providers.names()]
     if as_json:
         print_json(described)
