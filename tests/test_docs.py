@@ -128,6 +128,17 @@ def test_env_examples_comments_give_the_defaults() -> None:
     }
 
 
+def test_architecture_names_only_what_there_is() -> None:
+    text = page("ARCHITECTURE.md").replace("NAME", "twilio")
+    houses = ("helpdesk_numbers", "hubspot", "providers", "tests")
+    paths = [*ROOT.glob("*.py"), *(path for top in houses for path in (ROOT / top).rglob("*.py"))]
+    files = [f"/{path.relative_to(ROOT)}" for path in paths]
+    named = set(re.findall(r"([\w/.]+\.py)\b", text))
+    assert not [name for name in named if not any(file.endswith(f"/{name}") for file in files)]
+    for name, path in re.findall(r"`(\w+)` in `([\w/]+\.py)`", text):
+        assert re.search(rf"^(def|class) {name}\b", page(path), re.M), name
+
+
 def toml_blocks(kind: str) -> list[str]:
     text = page("docs/directory.md")
     return [body for info, body in blocks(text) if info == kind and "[portals." in body]
