@@ -253,7 +253,9 @@ def test_make_target_in_the_docs_exists(target: str) -> None:
 
 def test_make_help_names_every_target() -> None:
     (phony,) = re.findall(r"^\.PHONY: (.*)$", page("Makefile"), re.M)
-    said = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(
+        ["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     assert [line.split()[0] for line in said.splitlines()] == phony.split()
 
 
