@@ -134,7 +134,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 8000
     web_concurrency: Annotated[int, Meta(ge=1, description="gunicorn's worker processes")] = 2
     web_threads: Annotated[
-        int, Meta(ge=1, description="threads of each worker, each of which answers a request")
+        int,
+        Meta(ge=1, description="threads of each worker: the requests that it works on at a time"),
     ] = 64
 
 
