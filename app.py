@@ -11,6 +11,7 @@ from flask.cli import FlaskGroup
 from werkzeug.exceptions import HTTPException
 
 from helpdesk_numbers import cli, logs
+from helpdesk_numbers.directory.model import DirectoryRefused
 from helpdesk_numbers.service import Service, service_of_process
 from helpdesk_numbers.webhook import MAX_BODY_BYTES, PATH, blueprint
 from hubspot.errors import AppMismatch, InvalidRequest, InvalidSignature
@@ -20,6 +21,7 @@ ANSWERS: dict[type[Exception], tuple[int, str, str | None]] = {
     InvalidRequest: (400, "VALIDATION_ERROR", None),
     InvalidSignature: (401, "INVALID_AUTHENTICATION", None),
     AppMismatch: (403, "APP_MISMATCH", None),
+    DirectoryRefused: (503, "DIRECTORY_REFUSED", None),
     ProviderError: (502, "PROVIDER_ERROR", "The phone provider failed."),
     Refused: (502, "PROVIDER_ERROR", "The phone provider refused the request."),
     Unreadable: (502, "PROVIDER_ERROR", "The phone provider's answer cannot be read."),
@@ -100,8 +102,8 @@ def _add_errors(app: Flask) -> None:
         if message is None and not isinstance(error, InvalidSignature):
             logs.log_fields(request.environ).setdefault("reason", str(error))
         answer = _error(status, category, message or str(error))
-        if status == 503 and isinstance(error, ProviderError):
-            wait_s = error.retry_after_s or RETRY_AFTER_S
+        if status == 503:
+            wait_s = getattr(error, "retry_after_s", None) or RETRY_AFTER_S
             answer.headers["Retry-After"] = str(math.ceil(wait_s))
         return answer
 

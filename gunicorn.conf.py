@@ -7,6 +7,7 @@ import os as _os
 import signal as _signal
 import socket as _socket
 import sys as _sys
+from contextlib import suppress as _suppress
 
 _sys.path.insert(0, _os.path.dirname(_os.path.abspath(__file__)))  # read before gunicorn does this
 
@@ -58,6 +59,14 @@ def when_ready(server):
     "at once": https://fly.io/docs/reference/configuration/#runtime-options
     """
     _signal.signal(_signal.SIGINT, lambda *_: _os.kill(server.pid, _signal.SIGTERM))
+
+
+def post_fork(server, worker):
+    """Look at the directory file as a worker starts. One that has seen the file without faults
+    keeps its directory when an edit has some, even if nobody has asked that worker yet.
+    """
+    with _suppress(Exception):  # the requests answer it; raised here, it would end the master
+        _service.directory.current()
 
 
 # A management surface in $HOME that nobody here uses; with a read-only $HOME it only warns.

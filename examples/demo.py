@@ -9,7 +9,7 @@ import time
 import requests
 from tabulate import tabulate
 
-from helpdesk_numbers.cli.webhook import drop_down
+from helpdesk_numbers.cli.answer import drop_down
 from helpdesk_numbers.webhook import PATH
 from hubspot.schema import NumbersRequest, write_request
 from hubspot.signature import signed_headers

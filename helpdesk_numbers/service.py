@@ -7,12 +7,12 @@ from typing import Any
 
 from flask import current_app
 
-from helpdesk_numbers.directory.file import OneAccount, Source
+from helpdesk_numbers.directory.file import DirectoryFile, SingleAccount
 from helpdesk_numbers.directory.toml import read_account
 from helpdesk_numbers.lookup.lookup import Lookup
-from helpdesk_numbers.settings import ConfigurationError, Settings, serving_faults
+from helpdesk_numbers.settings import ConfigurationError, Settings, check_serving
 from providers import Provider
-from providers.base.options import Faults, in_environ, sift
+from providers.base.options import Faults, Problems, in_environ, validate
 
 
 class Service:
@@ -26,49 +26,50 @@ class Service:
         self.environ = environ
 
     @cached_property
-    def _given(self) -> tuple[dict[str, Any], list[str]]:
+    def _given(self) -> tuple[dict[str, Any], tuple[str, ...]]:
         """The settings by name as far as they are good, and what is wrong with the others."""
-        faults: list[str] = []
-        return sift(Settings, *in_environ(Settings, self.environ, faults), faults), faults
+        problems = Problems()
+        given = validate(Settings, *in_environ(Settings, self.environ, problems))
+        return given, tuple(problems.lines)
 
     @cached_property
-    def _account(self) -> tuple[Provider | None, list[str]]:
-        """The account of the one-account mode, and what is wrong with it."""
-        given, _ = self._given
-        faults: list[str] = []
-        if given["directory"] or given["directory_toml"] or not given["provider"]:
-            return None, faults
-        return read_account(self.environ, given["provider"], faults), faults
+    def _account(self) -> tuple[Provider | None, tuple[str, ...]]:
+        """The account of the one-account mode, and what keeps the service from answering."""
+        given, malformed = self._given
+        account, problems = None, Problems()
+        check_serving(given, problems)
+        if given["provider"] and not (given["directory"] or given["directory_toml"]):
+            account = read_account(self.environ, given["provider"], problems)
+        return account, (*malformed, *problems.lines)
 
     @cached_property
     def settings(self) -> Settings:
         """The settings, of which some may be missing."""
-        given, faults = self._given
-        if faults:
-            raise ConfigurationError(tuple(faults))
+        given, malformed = self._given
+        if malformed:
+            raise ConfigurationError(malformed)
         return Settings(**given)
 
-    @cached_property
+    @property
     def faults(self) -> tuple[str, ...]:
         """What keeps the service from answering, the directory file or text aside."""
-        given, malformed = self._given
-        return (*malformed, *serving_faults(given), *self._account[1])
+        return self._account[1]
 
     @cached_property
-    def source(self) -> Source | None:
+    def source(self) -> DirectoryFile | None:
         """The directory file or text, whatever else is wrong; None for a single account."""
         given, _ = self._given
         try:
             if given["directory"] or given["directory_toml"]:
-                return Source(self.environ, given["directory"], given["directory_toml"])
+                return DirectoryFile(self.environ, given["directory"], given["directory_toml"])
         except Faults as error:
             raise ConfigurationError(error.faults) from None
         return None
 
     @cached_property
-    def directory(self) -> Source | OneAccount:
+    def directory(self) -> DirectoryFile | SingleAccount:
         """Where the directory in force is to be had. It needs all that serving needs."""
-        faults, source, account = self.faults, None, self._account[0]
+        (account, faults), source = self._account, None
         try:
             source = self.source
         except ConfigurationError as error:
@@ -76,7 +77,7 @@ class Service:
         if source and not faults:
             return source
         if account and not faults:
-            return OneAccount(account, self.settings.hubspot_portal_ids)
+            return SingleAccount(account, self.settings.hubspot_portal_ids)
         raise ConfigurationError(faults)
 
     @cached_property

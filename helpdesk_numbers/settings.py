@@ -4,7 +4,7 @@ The names in capitals are the environment variables. `make docs` writes docs/set
 this table, and a fault of a setting shows its description.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 import click
@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from hubspot.schema import MAX_ID
-from providers.base.options import URL, Secret
+from providers.base.options import URL, Problems, Secret
 
 Id = Annotated[int, Meta(ge=1, le=MAX_ID - 1)]
 
@@ -20,9 +20,10 @@ Id = Annotated[int, Meta(ge=1, le=MAX_ID - 1)]
 class ConfigurationError(click.ClickException):
     """What the operator has to put right before the service can start, a line each."""
 
-    def __init__(self, faults: tuple[str, ...]) -> None:
-        self.faults = faults
-        super().__init__("the configuration is not usable:\n" + "\n".join(f"  {f}" for f in faults))
+    def __init__(self, faults: Iterable[str]) -> None:
+        self.faults = tuple(faults)
+        lines = "\n".join(f"  {fault}" for fault in self.faults)
+        super().__init__(f"the configuration is not usable:\n{lines}")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +31,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     hubspot_client_secret: Annotated[
         tuple[Secret, ...],
-        Meta(description="the app's client secret; several, comma-separated, while rotating"),
+        Meta(description="the app's client secret; while rotating, several, comma-separated"),
     ] = ()
     hubspot_app_id: Annotated[
         Id | None, Meta(description="the app this service answers for; another `appId` gets 403")
@@ -39,8 +40,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         tuple[Literal["v3", "v2", "v1"], ...],
         Meta(
             min_length=1,
-            description="signature versions accepted, e.g. `v3,v2`; a request with a v3 signature"
-            " is judged by that alone",
+            description="signature versions accepted, e.g. `v3,v2`; a v3 signature, if sent,"
+            " decides alone",
         ),
     ] = ("v3",)
     public_url: Annotated[
@@ -62,44 +63,33 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     hubspot_developer_api_key: Annotated[
         Secret | None,
         Meta(
-            description="the developer account's key, with which the commands reach the app's"
-            " settings at HubSpot"
+            description="the developer account's key, for the commands that change HubSpot's side"
         ),
     ] = None
     hubspot_access_token: Annotated[
         Secret | None,
-        Meta(
-            description="an access token, in place of `HUBSPOT_DEVELOPER_API_KEY`; wins if both are"
-            " set"
-        ),
+        Meta(description="an access token, in place of `HUBSPOT_DEVELOPER_API_KEY`; wins over it"),
     ] = None
     hubspot_api_version: Annotated[
         Literal["v3", "2025-09", "2026-03", "2026-09"],
         Meta(description="the generation of HubSpot's settings API that the commands use"),
     ] = "v3"
-    hubspot_api_base_url: Annotated[
-        URL, Meta(description="another HubSpot API host, such as a mock or a proxy")
-    ] = "https://api.hubapi.com"
+    hubspot_api_base_url: Annotated[URL, Meta(description="the base URL of HubSpot's API")] = (
+        "https://api.hubapi.com"
+    )
     directory: Annotated[str | None, Meta(description="path of the directory file")] = None
     directory_toml: Annotated[
         str | None,
-        Meta(
-            description="the directory itself as text, for platforms without files; not together"
-            " with `DIRECTORY`"
-        ),
+        Meta(description="the directory itself as text; not together with `DIRECTORY`"),
     ] = None
     provider: Annotated[
         str | None,
-        Meta(
-            description="for a single account, without a directory: its provider, whose options are"
-            " variables with its name in front, such as `TWILIO_ACCOUNT_SID`"
-        ),
+        Meta(description="for one account alone: its provider; options are `<PROVIDER>_<OPTION>`"),
     ] = None
     hubspot_portal_ids: Annotated[
         tuple[Id, ...],
         Meta(
-            description="required with `PROVIDER`: the portals, comma-separated, that may see the"
-            " account's numbers"
+            description="required with `PROVIDER`: the portals, comma-separated, that see its numbers"
         ),
     ] = ()
     lookup_deadline: Annotated[
@@ -113,56 +103,47 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     last_known_good: Annotated[
         float,
         Meta(
-            ge=0,
-            description="seconds for which an account's last good answer may stand in when the"
-            " account fails; `0` turns it off",
+            ge=0, description="how many seconds a last good answer may stand in; `0` turns it off"
         ),
     ] = 600
-    log_format: Annotated[Literal["json", "text"], Meta(description="`text` for people")] = "json"
+    log_format: Annotated[
+        Literal["json", "text"], Meta(description="`text` is easier for people to read")
+    ] = "json"
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
-        Meta(description="the least that is logged; requests are logged at `info`"),
+        Meta(description="the lowest level logged; requests are logged at `info`"),
     ] = "info"
     port: Annotated[
         int,
-        Meta(
-            ge=1,
-            le=65535,
-            description="the port; without it the service listens on its own machine alone, with it"
-            " on all addresses",
-        ),
+        Meta(ge=1, le=65535, description="the port; if unset, only this machine can connect"),
     ] = 8000
     web_concurrency: Annotated[int, Meta(ge=1, description="gunicorn's worker processes")] = 2
     web_threads: Annotated[
-        int,
-        Meta(ge=1, description="threads of each worker: the requests that it works on at a time"),
+        int, Meta(ge=1, description="threads of each worker: requests answered at a time")
     ] = 64
 
 
-def serving_faults(given: Mapping[str, Any]) -> list[str]:
-    """What is missing or contradictory, so that the service cannot answer.
+def check_serving(given: Mapping[str, Any], problems: Problems) -> None:
+    """Tell `problems` what is missing or contradictory, so that the service cannot answer.
 
     `given` are the settings by name, less those that are malformed.
     """
-    faults: list[str] = []
+    at = problems.at("HUBSPOT_CLIENT_SECRET")
     secrets = given.get("hubspot_client_secret")  # not there: it is malformed
     if secrets is not None and not (secrets and all(map(str.strip, secrets))):
-        faults.append("HUBSPOT_CLIENT_SECRET: missing; without it no request can be proven")
+        at.add("missing; without it, no request can be proven to be HubSpot's")
     if any(secret.strip().startswith("pat-") for secret in secrets or ()):
-        faults.append(
-            "HUBSPOT_CLIENT_SECRET: this is a private app's access token; the app's client secret"
-            " signs, which stands on the app's Auth page"
+        at.add(
+            "this is a private app's access token; HubSpot signs with the app's client secret:"
+            " copy it from the app's Auth page"
         )
+    no_directory = not (given["directory"] or given["directory_toml"])
     if given["directory"] and given["directory_toml"]:
-        faults.append("DIRECTORY_TOML: not together with DIRECTORY; unset one of them")
-    elif not given["directory"] and not given["directory_toml"]:
-        if not given["provider"]:
-            faults.append(
-                "DIRECTORY: missing; set it, DIRECTORY_TOML, or PROVIDER for a single account"
-            )
-        elif given.get("hubspot_portal_ids") == ():
-            faults.append(
-                "HUBSPOT_PORTAL_IDS: missing; without it, any portal that installs the app"
-                " would see the account's numbers"
-            )
-    return faults
+        problems.at("DIRECTORY_TOML").add("not together with DIRECTORY; unset one of them")
+    elif no_directory and not given["provider"]:
+        text = "missing; set it, DIRECTORY_TOML, or PROVIDER for a single account"
+        problems.at("DIRECTORY").add(text)
+    elif no_directory and given.get("hubspot_portal_ids") == ():
+        problems.at("HUBSPOT_PORTAL_IDS").add(
+            "missing; without it, any portal that installs the app would see the account's numbers"
+        )

@@ -140,8 +140,8 @@ def _shown(result: Result) -> tuple[dict[str, Any], bytes | None, dict[str, str]
         "accounts": [_logged(outcome) for outcome in result.outcomes],
         "left_out": dict(Counter(number.reason for number in result.left_out)),
     }
-    content = None if failed else write_answer(result.numbers)
-    return logged, content, {"Numbers-Source": source}
+    numbers = [(number.e164, number.extension, number.name) for number in result.numbers]
+    return logged, None if failed else write_answer(numbers), {"Numbers-Source": source}
 
 
 def _body(request: Request) -> bytes:

@@ -5,20 +5,20 @@ https://developers.hubspot.com/docs/api-reference/2026-03/crm/extensions/calling
 """
 
 import logging
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 from urllib.parse import quote, quote_plus
 
 import msgspec
 import requests
 from requests.auth import AuthBase
-from urllib3.exceptions import InvalidHeader, NameResolutionError
-from urllib3.util import Retry
 
-# Their lines, such as the warning of a malformed header, show the URL, and with it the key.
+# Its lines, such as the warning of a malformed header, show the URL, and with it the key.
 logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 T = TypeVar("T")
@@ -87,25 +87,19 @@ class Client:
     sleep: Callable[[float], None] = time.sleep
 
     def fetch(self) -> ChannelConnection | None:
-        """The registration, or None if there is none."""
-        try:
-            return self._connection(self._send("GET", "channel-connection"))
-        except APIError as error:
-            if error.status == 404:
-                return None
-            raise
+        """Fetch the registration; None if there is none."""
+        return self._fetch("channel-connection", ChannelConnection)
 
     def create(self, url: str, is_ready: bool) -> ChannelConnection:
         """Register the webhook."""
-        return self._connection(
-            self._send("POST", "channel-connection", {"url": url, "isReady": is_ready})
-        )
+        fields = {"url": url, "isReady": is_ready}
+        return _decode(self._send("POST", "channel-connection", fields), ChannelConnection)
 
     def update(self, url: str | None = None, is_ready: bool | None = None) -> ChannelConnection:
         """Change the URL, the flag, or both; what is None stays."""
         fields = {"url": url, "isReady": is_ready}
-        given = {name: value for name, value in fields.items() if value is not None}
-        return self._connection(self._send("PATCH", "channel-connection", given))
+        changed = {name: value for name, value in fields.items() if value is not None}
+        return _decode(self._send("PATCH", "channel-connection", changed), ChannelConnection)
 
     def delete(self) -> None:
         """Take the registration back."""
@@ -113,16 +107,16 @@ class Client:
             raise NoAnswer(f"{_NOT_HUBSPOT}, so nothing is known to be deleted")
 
     def fetch_calling(self) -> CallingSettings | None:
-        """The app's calling settings, or None if HubSpot has none for this app."""
+        """Fetch the app's calling settings; None if HubSpot has none for this app."""
+        return self._fetch("", CallingSettings)
+
+    def _fetch(self, part: str, kind: type[T]) -> T | None:
         try:
-            return _decode(self._send("GET"), CallingSettings)
+            return _decode(self._send("GET", part), kind)
         except APIError as error:
             if error.status == 404:
                 return None
             raise
-
-    def _connection(self, answer: requests.Response) -> ChannelConnection:
-        return _decode(answer, ChannelConnection)
 
     def _send(
         self, method: str, part: str = "", payload: Mapping[str, object] | None = None
@@ -159,7 +153,7 @@ class Client:
             ) from None
 
     def _refusal(self, answer: requests.Response) -> APIError:
-        """HubSpot's error object in words; every part of it may be missing, and it may be HTML."""
+        """Put HubSpot's error object in words; any part may be missing, and it may be HTML."""
         try:
             error = msgspec.json.decode(answer.content, type=dict[str, Any])
             words = list(dict.fromkeys(_words(error)))
@@ -178,7 +172,7 @@ class Client:
         )
 
     def _without_keys(self, text: object) -> str:
-        """HubSpot has been seen to quote the key that it refuses."""
+        """Hide the key and the token: HubSpot has been seen to quote the key that it refuses."""
         shown = str(text)
         for key in filter(None, (self.api_key, self.access_token)):
             for written in (key, quote(key, safe=""), quote_plus(key)):
@@ -204,7 +198,7 @@ _NOT_HUBSPOT = "what answers at HUBSPOT_API_BASE_URL is not HubSpot's settings A
 
 
 def _decode(answer: requests.Response, kind: type[T]) -> T:
-    """The answer's JSON as `kind`. Times come as RFC 3339 by the specification, and as
+    """Read the answer's JSON as `kind`. Times come as RFC 3339 by the specification, and as
     `2024-04-30 12:01` by the guide; without an offset they are taken for UTC."""
     try:
         payload = msgspec.json.decode(answer.content)
@@ -220,30 +214,38 @@ def _decode(answer: requests.Response, kind: type[T]) -> T:
 
 def _time(text: object) -> datetime | None:
     try:
-        read = datetime.fromisoformat(str(text))
+        time_read = datetime.fromisoformat(str(text))
     except ValueError:
         return None
-    return read if read.tzinfo else read.replace(tzinfo=UTC)
+    return time_read.replace(tzinfo=time_read.tzinfo or UTC)
 
 
 def _wait_s(headers: Mapping[str, str]) -> float:
-    """What `Retry-After` says, in seconds or as a date; 1 if it says nothing."""
+    """Read `Retry-After`, in seconds or as a date, as seconds; 1 if it says nothing.
+
+    https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
+    """
+    text = headers.get("Retry-After", "").strip()
     try:
-        wait_s = Retry().parse_retry_after(headers["Retry-After"])
-    except (KeyError, InvalidHeader, ValueError, OverflowError):
-        wait_s = 1.0
-    return wait_s
+        if text.isdecimal():
+            return float(text)
+        until = parsedate_to_datetime(text)
+        return max(0.0, until.replace(tzinfo=until.tzinfo or UTC).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return 1.0
 
 
 def _words(error: Mapping[str, Any]) -> Iterator[str]:
-    """All that an error object says: message, details, and which scopes are missing."""
+    """Tell all that an error object says: message, details, and which scopes are missing."""
     yield from filter(None, [str(error.get("message") or "")])
     listed = error.get("errors")
-    details = [one for one in (listed if isinstance(listed, list) else ()) if isinstance(one, dict)]
-    for one in details:
-        at = f"{one['in']}: " if one.get("in") else ""
-        yield from filter(None, [at + str(one.get("message") or one.get("code") or "")])
-    for context in [error.get("context"), *(one.get("context") for one in details)]:
+    details = (
+        [part for part in listed if isinstance(part, dict)] if isinstance(listed, list) else []
+    )
+    for detail in details:
+        at = f"{detail['in']}: " if detail.get("in") else ""
+        yield from filter(None, [at + str(detail.get("message") or detail.get("code") or "")])
+    for context in [error.get("context"), *(detail.get("context") for detail in details)]:
         if isinstance(context, dict):
             for name, values in context.items():
                 texts = map(str, values if isinstance(values, list) else [values])
@@ -251,7 +253,7 @@ def _words(error: Mapping[str, Any]) -> Iterator[str]:
 
 
 def why_no_answer(error: Exception) -> str:
-    """Why a request by `requests` got no answer. Its own texts hold the URL, so none is shown."""
+    """Say why a request by `requests` got no answer, without its texts, which hold the URL."""
     if isinstance(error, requests.Timeout):
         return "no answer in time"
     if isinstance(error, requests.exceptions.SSLError):
@@ -260,9 +262,9 @@ def why_no_answer(error: Exception) -> str:
         return "the proxy of HTTPS_PROXY or HTTP_PROXY refused"
     if isinstance(error, ValueError):  # InvalidURL, InvalidHeader, UnicodeError and their kind
         return "the URL or the credential holds what cannot be sent"
-    cause = getattr(error.args[0], "reason", None) if error.args else None
-    if isinstance(cause, NameResolutionError):
+    reason = getattr(error.args[0], "reason", None) if error.args else None  # urllib3's
+    if isinstance(getattr(reason, "__cause__", None), socket.gaierror):
         return "the host name was not found"
-    if isinstance(getattr(cause, "__cause__", None), ConnectionRefusedError):
+    if isinstance(getattr(reason, "__cause__", None), ConnectionRefusedError):
         return "the connection failed: it was refused"
     return "the connection failed"

@@ -42,42 +42,45 @@ _ESCAPES = re.compile("|".join(_DECODED), re.IGNORECASE)
 
 
 def decode_uri(uri: str) -> str:
-    """The URI as v3 signs it: the twelve escapes of HubSpot's table decoded, once.
+    """Decode the twelve escapes of HubSpot's table, once, as v3 signs the URI.
 
     >>> decode_uri("https://x.example/hook?to=%3a%2F%20")
     'https://x.example/hook?to=:/%20'
     """
-    return _ESCAPES.sub(lambda found: _DECODED[found[0].upper()], uri)
+    return _ESCAPES.sub(lambda escape: _DECODED[escape[0].upper()], uri)
 
 
 def sign(
     version: Version, secret: str, method: str, uri: str, body: bytes, timestamp: str = ""
 ) -> str:
-    """The signature that HubSpot puts on a request: Base64 for v3, lower-case hex for v2 and v1.
+    """Make the signature that HubSpot puts on a request.
 
     `uri` is the whole URL as called. `timestamp`, for v3 alone, is the header's exact text.
     """
-    return sign_as_is(
-        version, secret, method, decode_uri(uri) if version == "v3" else uri, body, timestamp
-    )
+    return encode(version, digest(version, secret, method, uri, body, timestamp))
 
 
-def sign_as_is(
+def encode(version: Version, made: bytes) -> str:
+    """Write a digest as its version's signature: Base64 for v3, lower-case hex for v2 and v1."""
+    return base64.b64encode(made).decode() if version == "v3" else made.hex()
+
+
+def digest(
     version: Version, secret: str, method: str, uri: str, body: bytes, timestamp: str
-) -> str:
-    """`sign`, for a URI in which whatever has to be decoded is decoded already."""
+) -> bytes:
+    """Make the 32 bytes of which the signature is the text."""
     if version == "v1":
-        return hashlib.sha256(_bytes(secret) + body).hexdigest()
+        return hashlib.sha256(_bytes(secret) + body).digest()
     if version == "v2":
-        return hashlib.sha256(_bytes(secret + method + uri) + body).hexdigest()
-    source = _bytes(method + uri) + body + _bytes(timestamp)
-    return base64.b64encode(hmac.digest(_bytes(secret), source, "sha256")).decode()
+        return hashlib.sha256(_bytes(secret + method + uri) + body).digest()
+    source = _bytes(method + decode_uri(uri)) + body + _bytes(timestamp)
+    return hmac.digest(_bytes(secret), source, "sha256")
 
 
 def signed_headers(
     version: Version, secret: str, method: str, uri: str, body: bytes, now_ms: int
 ) -> dict[str, str]:
-    """The headers that HubSpot would send with this request."""
+    """Make the headers that HubSpot would send with this request."""
     timestamp = str(now_ms)
     signature = sign(version, secret, method, uri, body, timestamp)
     if version == "v3":
@@ -95,7 +98,7 @@ def verify(
     now_ms: int,
     versions: Iterable[Version] = ("v3",),
 ) -> Version:
-    """The version by which the request is proven to be HubSpot's.
+    """Verify that the request is HubSpot's; return the version by which it is proven.
 
     `uri` is the URL as HubSpot called it: outside scheme and host, raw path and query. A request
     that carries a v3 signature is judged by v3 alone.
@@ -103,14 +106,14 @@ def verify(
     Raises:
         InvalidSignature: it is not proven; `reason` says why.
     """
-    given = headers.get(V3_HEADER)
+    signature = headers.get(V3_HEADER)
     version: Version
     timestamp = headers.get(TIMESTAMP_HEADER) or ""
-    if given is not None:
+    if signature is not None:
         version = "v3"
     else:
-        given = headers.get(OLD_HEADER)
-        if given is None:
+        signature = headers.get(OLD_HEADER)
+        if signature is None:
             raise InvalidSignature("no signature header")
         named = headers.get(OLD_VERSION_HEADER) or ""
         if named not in ("v1", "v2"):
@@ -123,7 +126,7 @@ def verify(
     if version == "v3":
         _check_age(timestamp, now_ms)
     expected = [sign(version, secret, method, uri, body, timestamp) for secret in secrets]
-    if not matches(given, expected):
+    if not matches(signature, expected):
         raise InvalidSignature("signature does not match")
     return version
 
@@ -141,12 +144,12 @@ def _check_age(timestamp: str, now_ms: int) -> None:
         )
 
 
-def matches(given: str, expected: Iterable[str]) -> bool:
-    """Whether one of them is equal, in a time that tells nothing about how far or which."""
-    found = [hmac.compare_digest(_bytes(given), _bytes(one)) for one in expected]
-    return any(found)
+def matches(signature: str, expected: Iterable[str]) -> bool:
+    """Tell whether one of them is equal, in a time that tells nothing about how far or which."""
+    equal = [hmac.compare_digest(_bytes(signature), _bytes(other)) for other in expected]
+    return any(equal)
 
 
 def _bytes(text: str) -> bytes:
-    """UTF-8, and never an error: what is no text is no signature either."""
+    """Encode as UTF-8, and never fail: what is no text is no signature either."""
     return text.encode("utf-8", "surrogatepass")

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
-from helpdesk_numbers.cli import check as check_module
+from helpdesk_numbers.cli import checks
 from helpdesk_numbers.webhook import PATH
 from providers.testing.carrier import Answer, Carrier, Reply, hang
-from tests.support.carrier import TwilioAPI, says, twilio_numbers
+from tests.support.carrier import TwilioAPI, can_take_calls, says, twilio_numbers
 from tests.support.commands import flask, here
 from tests.support.https import HOST, https
 from tests.support.hubspot_api import APP_ID, EXPIRED, HTML, KEY, HubSpotAPI
@@ -276,6 +277,17 @@ def test_every_account_is_asked_once_and_named() -> None:
     assert found["directory"]["text"] == "2 accounts, 1 portal"
 
 
+def test_what_is_no_phone_number_does_not_count() -> None:
+    numbers = twilio_numbers(10)
+    usable = next(number for number in numbers if can_take_calls(number))
+    usable["phone_number"] = "nonsense"
+    twilios = TwilioAPI()
+    twilios.add_account(SID, TWILIO_TOKEN, numbers)
+    with Carrier(twilios) as carrier:
+        found = check(twilio(carrier.url))
+    assert "twilio: 10 numbers, 6 can take calls" in found["account us"]["text"]
+
+
 @pytest.mark.parametrize(
     ("answer", "said", "remedy"),
     [
@@ -313,7 +325,7 @@ def test_account_that_needs_longer_than_a_lookup_has_is_wrong() -> None:
 
 
 def test_account_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check_module, "ACCOUNT_S", 0.3)
+    monkeypatch.setattr(checks, "ACCOUNT_S", 0.3)
     with Carrier(lambda _: hang) as carrier:
         found = check(twilio(carrier.url))
     assert found["account us"]["text"] == "twilio: no whole answer in time"
@@ -329,7 +341,7 @@ def test_account_whose_adapter_hangs_is_given_up_too(
         "    def list_numbers(self, query):\n        released.wait(60)\n        return []\n",
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(check_module, "ACCOUNT_S", 0.3)
+    monkeypatch.setattr(checks, "ACCOUNT_S", 0.3)
     toml = DIRECTORY.replace("[portals", '[accounts.us]\nprovider = "slow"\n[portals', 1)
     started = time.monotonic()
     try:
@@ -347,7 +359,7 @@ def test_account_whose_adapter_hangs_is_given_up_too(
         (f"http://{HOST}", "not https"),
         ("https://localhost:8000", "this machine"),
         ("https://192.168.1.2", "private network"),
-        ("https://[bad", "no URL"),
+        ("https://[bad", "not a URL"),
     ],
 )
 @pytest.mark.parametrize("offline", [["--offline"], []])
@@ -357,6 +369,18 @@ def test_public_url_that_hubspot_could_not_call_is_told(
     found = check(at_hubspot(api) | {"PUBLIC_URL": url}, *offline)
     assert found["public URL"]["ok"] is False
     assert said in found["public URL"]["text"]
+
+
+def test_check_that_fails_itself_does_not_keep_the_others_from_theirs(
+    api: HubSpotAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("a text that may hold anything")
+
+    monkeypatch.setattr(requests, "head", fail)
+    found = check(at_hubspot(api))
+    assert found["clock"]["text"] == "the check itself failed (RuntimeError)"
+    assert found["registration"]["text"] == "there is none"
 
 
 def test_public_url_that_is_not_set_is_told(api: HubSpotAPI) -> None:

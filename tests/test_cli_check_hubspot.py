@@ -18,7 +18,7 @@ __all__ = ["service"]  # a fixture
 @pytest.mark.parametrize(
     ("skew_s", "ok", "said"),
     [
-        (0, True, "as HubSpot's"),
+        (0, True, "agrees with HubSpot's"),
         (30, True, "s behind HubSpot's"),
         (90, False, "s behind HubSpot's"),
         (-400, False, "s ahead of HubSpot's"),

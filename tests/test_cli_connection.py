@@ -196,7 +196,7 @@ REFUSED = {
     f"https://0.0.0.0{PATH}": "this machine",
     f"https://10.1.2.3{PATH}": "private network",
     f"https://desk.local{PATH}": "private network",
-    f"https://[bad{PATH}": "no URL",
+    f"https://[bad{PATH}": "not a URL",
     BASE: f"does not end in {PATH}",
     f"{URL}/": f"does not end in {PATH}",
 }

@@ -73,6 +73,7 @@ def test_a_carrier_that_cannot_be_reached_fails_the_command_and_is_named() -> No
         done = here(settings, "numbers", "--portal-id", "62515", "--user-id", "1")
     assert done.returncode == 1
     assert "account twilio (twilio): unreachable: the connection failed" in done.stderr
+    assert "\n  → check the network" in done.stderr
     assert "Traceback" not in done.stderr
     assert TOKEN not in done.stderr + done.stdout
 
@@ -90,6 +91,29 @@ def test_a_carrier_that_asks_to_wait_is_quoted() -> None:
 def test_wrong_usage_exits_with_2() -> None:
     assert here(SETTINGS, "numbers", "--portal-id", "0", "--user-id", "1").returncode == 2
     assert here(SETTINGS, "numbers", "--portal-id", "1").returncode == 2
+
+
+ONE_PORTAL = SETTINGS | {"DIRECTORY_TOML": DIRECTORY.partition("[portals.62516]")[0]}
+ONE_ACCOUNT = {
+    "HUBSPOT_CLIENT_SECRET": SECRET,
+    "HUBSPOT_PORTAL_IDS": "62515",
+    "PROVIDER": "static",
+    "STATIC_NUMBERS": '[{"number": "+12025550143"}]',
+}
+
+
+@pytest.mark.parametrize("settings", [ONE_PORTAL, ONE_ACCOUNT])
+def test_the_only_portal_need_not_be_named(settings: dict[str, str]) -> None:
+    done = here(settings, "numbers", "--user-id", "1001", "--json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["portalId"] == 62515
+
+
+@pytest.mark.parametrize("command", [["numbers"], ["webhook", "send"]])
+def test_one_portal_of_several_has_to_be_named(command: list[str]) -> None:
+    done = here(SETTINGS, *command, "--user-id", "1", "--json")
+    assert done.returncode == 2
+    assert "give --portal-id" in json.loads(done.stdout)["error"]
 
 
 def test_a_command_that_needs_settings_lists_what_is_missing() -> None:

@@ -61,8 +61,9 @@ def test_a_new_provider_s_files_need_no_correction(copy: Path) -> None:
     for name in names:
         done = flask({}, "providers", "new", name, cwd=copy)
         assert done.returncode == 0, done.stderr
+        for file in [*files_of(name), "docs/providers/README.md", "CHANGELOG.md"]:
+            assert re.search(rf"^\d\. {re.escape(file)}: ", done.stdout, re.M)
         for file in files_of(name):
-            assert file in done.stdout
             text = (copy / file).read_text("utf-8")
             assert "larkline" not in text.casefold(), file
     python = [file for name in names for file in files_of(name) if file.endswith(".py")]

@@ -179,46 +179,40 @@ def test_malformed_setting_is_named_by_explain() -> None:
 
 
 @pytest.fixture(scope="module")
-def logs() -> dict[str, str]:
-    """What the service writes, in either format: twice http for https, once a wrong secret."""
-    found = {}
-    for log_format in ("json", "text"):
-        with serving(OURS | {"DIRECTORY_TOML": "", "LOG_FORMAT": log_format, **STATIC}) as server:
-            https = server.url.replace("http", "https", 1) + PATH
-            ask_server(server.url, signed=https, secret=SECRET)
-            ask_server(server.url, signed=https, secret=SECRET)
-            ask_server(server.url, secret="another")
-            ask_server(server.url, secret=SECRET)
-            found[log_format] = server.output()
-    return found
+def log() -> str:
+    """What the service writes: twice http for https, once a wrong secret, and one good request."""
+    settings = OURS | {"LOG_FORMAT": "json", "DIRECTORY_TOML": SETTINGS["DIRECTORY_TOML"]}
+    with serving(settings) as server:
+        https = server.url.replace("http", "https", 1) + PATH
+        ask_server(server.url, signed=https, secret=SECRET)
+        ask_server(server.url, signed=https, secret=SECRET)
+        ask_server(server.url, secret="another")
+        ask_server(server.url, secret=SECRET)
+        return server.output()
 
 
-STATIC = {"DIRECTORY_TOML": SETTINGS["DIRECTORY_TOML"]}
+def wrapped(log: str, /, **fields: str) -> str:
+    """Each line as a text in a JSON object, under the first of the names."""
+    name = next(iter(fields))
+    lines = [json.dumps({**fields, name: line}) for line in log.split("\n")]
+    return "\n".join(lines)
 
 
-def wrapped_by_docker(log: str) -> str:
-    return "".join(json.dumps({"log": line, "stream": "stderr"}) + "\n" for line in log.split("\n"))
+WRAPPERS = {
+    "as it is": str,
+    "Heroku": lambda log: log.replace("{", "2026-11-22T18:03:38.307997+00:00 app[web.1]: {"),
+    "journald": lambda log: log.replace('{"', 'Nov 22 18:03:38 host gunicorn[812]: {"'),
+    "journald's JSON": lambda log: wrapped(log, MESSAGE="", _PID="812", PRIORITY="6"),
+    "docker compose": lambda log: log.replace('{"', 'web-1  | {"'),
+    "Docker's JSON": lambda log: wrapped(log, log="", stream="stderr"),
+    "braces before it": lambda log: log.replace('{"', 'web {container="x"} | {"'),
+    "Windows": lambda log: log.replace("\n", "\r\n"),
+}
 
 
-def wrapped_by_a_query(log: str) -> str:
-    lines = [json.loads(line) for line in log.splitlines() if '"event"' in line]
-    return json.dumps([{"resource": {}, "jsonPayload": line} for line in lines], indent=2)
-
-
-@pytest.mark.parametrize(
-    "wrap",
-    [
-        str,
-        lambda log: log.replace("{", "2026-11-22T18:03:38.307997+00:00 app[web.1]: {"),
-        lambda log: log.replace('{"', 'web {container="x"} | {"'),
-        lambda log: log.replace("\n", "\r\n"),
-        wrapped_by_docker,
-        wrapped_by_a_query,
-    ],
-    ids=["as it is", "Heroku", "braces before it", "Windows", "Docker", "a list"],
-)
-def test_own_log_is_explained_whatever_stands_around_it(logs: dict[str, str], wrap: Any) -> None:
-    found = json.loads(explain("--from-log", "--json", stdin=wrap(logs["json"])).stdout)
+@pytest.mark.parametrize("wrap", WRAPPERS.values(), ids=WRAPPERS)
+def test_own_log_is_explained_whatever_stands_around_it(log: str, wrap: Any) -> None:
+    found = json.loads(explain("--from-log", "--json", stdin=wrap(log)).stdout)
     assert [(one["cause"], one["count"]) for one in found] == [
         ("http for https", 2), ("wrong secret", 1),
     ]  # fmt: skip
@@ -227,8 +221,8 @@ def test_own_log_is_explained_whatever_stands_around_it(logs: dict[str, str], wr
     assert found[0]["last"].endswith("Z")
 
 
-def test_own_log_as_text_is_explained_too(logs: dict[str, str]) -> None:
-    done = explain("--from-log", stdin=logs["text"])
+def test_own_log_is_explained_in_lines(log: str) -> None:
+    done = explain("--from-log", stdin=log)
     assert done.returncode == 0
     first, second = done.stdout.split("\n\n")
     assert first.startswith("Cause:  http for https\nRemedy: set PUBLIC_URL=https://127.0.0.1:")
@@ -237,13 +231,22 @@ def test_own_log_as_text_is_explained_too(logs: dict[str, str]) -> None:
     assert "\nSeen:   once" in second
 
 
-def test_own_log_needs_no_settings_to_be_explained(logs: dict[str, str]) -> None:
-    done = here({}, "webhook", "explain", "--from-log", stdin=logs["json"])
+def test_own_log_needs_no_settings_to_be_explained(log: str) -> None:
+    done = here({}, "webhook", "explain", "--from-log", stdin=log)
     assert (done.returncode, done.stdout.count("Cause:")) == (0, 2)
 
 
 @pytest.mark.parametrize(
-    "content", ["", "hello\n", '{"event":"request","status":200}\n', "{" * 5000, "[" * 100_000]
+    "content",
+    [
+        "",
+        "hello\n",
+        '{"event":"request","status":200}\n',
+        "18:03:38 INFO request status=401 cause='http for https'\n",
+        '{"log": 7, "MESSAGE": [123, 34]}\n',
+        "{" * 5000,
+        "[" * 100_000,
+    ],
 )
 def test_log_without_a_401_says_so(content: str) -> None:
     done = explain("--from-log", stdin=content)

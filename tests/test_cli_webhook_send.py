@@ -36,6 +36,22 @@ def test_send_shows_the_drop_down(server: Server, version: str) -> None:
     assert "not selectable: extension 7" in done.stdout
 
 
+def test_send_asks_for_the_only_portal_if_none_is_named() -> None:
+    toml = SETTINGS["DIRECTORY_TOML"].partition("[portals.62516]")[0]
+    with answering((200, "application/json", EMPTY)) as url:
+        done = here(
+            SETTINGS | {"DIRECTORY_TOML": toml}, "webhook", "send", "--user-id", "1", "--url", url
+        )
+    assert done.returncode == 0
+    assert "flask numbers --portal-id 62515 --user-id 1 --explain" in done.stdout
+
+
+def test_send_without_a_directory_wants_to_know_the_portal() -> None:
+    done = here({"HUBSPOT_CLIENT_SECRET": "x"}, "webhook", "send", "--user-id", "1")
+    assert done.returncode == 2
+    assert "give --portal-id" in done.stderr
+
+
 def test_send_takes_the_whole_url_too(server: Server) -> None:
     done = send(server.url + PATH, "--json")
     assert (done.returncode, json.loads(done.stdout)["status"]) == (0, 200)

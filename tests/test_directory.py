@@ -4,15 +4,16 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from helpdesk_numbers.directory.file import OneAccount, Source
-from helpdesk_numbers.directory.model import Rule
+from helpdesk_numbers.directory.file import DirectoryFile, SingleAccount
+from helpdesk_numbers.directory.model import DirectoryRefused, Rule
 from helpdesk_numbers.directory.toml import parse, read_account
 from helpdesk_numbers.lookup.lookup import Lookup
-from providers.base.options import Faults
+from providers.base.options import Faults, Problems
 from providers.base.provider import Provider
 from tests.support.accounts import Fixed
 
@@ -177,7 +178,7 @@ def write(path: Path, text: str) -> None:
 
 
 def test_an_edited_file_is_taken_up(file: Path) -> None:
-    source = Source(ENVIRON, str(file))
+    source = DirectoryFile(ENVIRON, str(file))
     lookup = Lookup(source, 5)
     assert len(lookup.look_up(62515, 1).numbers) == 5
     write(file, DESKS + '[portals.62515]\naccounts = ["front-desk"]')
@@ -187,7 +188,7 @@ def test_an_edited_file_is_taken_up(file: Path) -> None:
 
 
 def test_a_file_replaced_by_another_is_taken_up(file: Path, tmp_path: Path) -> None:
-    source = Source(ENVIRON, str(file))
+    source = DirectoryFile(ENVIRON, str(file))
     stat = file.stat()
     other = tmp_path / "other.toml"
     other.write_text((DESKS + PORTAL).replace("62515", "62516"))
@@ -229,7 +230,7 @@ BREAK: dict[str, Callable[[Path], None]] = {
 def test_a_broken_file_is_refused_once_and_the_old_one_stays(
     file: Path, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    source = Source(ENVIRON, str(file))
+    source = DirectoryFile(ENVIRON, str(file))
     before = source.current()
     BREAK[kind](file)
     with caplog.at_level(logging.INFO, "helpdesk_numbers"):
@@ -243,7 +244,7 @@ def test_a_broken_file_is_refused_once_and_the_old_one_stays(
 
 
 def test_a_file_put_right_is_taken_up_again(file: Path, caplog: pytest.LogCaptureFixture) -> None:
-    source = Source(ENVIRON, str(file))
+    source = DirectoryFile(ENVIRON, str(file))
     file.unlink()
     source.current()
     caplog.clear()
@@ -256,23 +257,85 @@ def test_a_file_put_right_is_taken_up_again(file: Path, caplog: pytest.LogCaptur
 
 def test_a_broken_file_is_a_fault_at_the_start(file: Path, tmp_path: Path) -> None:
     with pytest.raises(Faults, match=r"none\.toml: cannot be read \(No such file or directory\)"):
-        Source(ENVIRON, str(tmp_path / "none.toml"))
+        DirectoryFile(ENVIRON, str(tmp_path / "none.toml"))
     with pytest.raises(Faults, match=r"cannot be read \(Is a directory\)"):
-        Source(ENVIRON, str(tmp_path))
+        DirectoryFile(ENVIRON, str(tmp_path))
     file.write_bytes(b"\xff")
     with pytest.raises(Faults, match=r"directory\.toml: cannot be read \(it is not UTF-8\)"):
-        Source(ENVIRON, str(file))
+        DirectoryFile(ENVIRON, str(file))
     write(file, "[")
     with pytest.raises(Faults, match=r"directory\.toml is not TOML: "):
-        Source(ENVIRON, str(file))
+        DirectoryFile(ENVIRON, str(file))
     write(file, "")
     with pytest.raises(Faults, match="portals: there are none"):
-        Source(ENVIRON, str(file))
+        DirectoryFile(ENVIRON, str(file))
+
+
+def fork(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Go on as a process would that was forked now."""
+    pid = os.getpid() + 1
+    monkeypatch.setattr(os, "getpid", lambda: pid)
+
+
+def test_a_process_that_inherits_the_directory_reads_the_file_only_if_it_changed(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = DirectoryFile(ENVIRON, str(file))
+    inherited = source.current()
+    fork(monkeypatch)
+    assert source.current() is inherited
+    write(file, "[")
+    assert source.current() is inherited, "it saw that the file was this one"
+    fork(monkeypatch)
+    write(file, (DESKS + PORTAL).replace("62515", "7"))
+    assert set(source.current().portals) == {7}
+
+
+@pytest.mark.parametrize("kind", BREAK)
+def test_a_process_that_inherits_the_directory_of_a_broken_file_has_none_until_it_is_good(
+    file: Path, kind: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = DirectoryFile(ENVIRON, str(file))
+    BREAK[kind](file)
+    fork(monkeypatch)
+    for _ in range(3):
+        with pytest.raises(DirectoryRefused, match=r"has \d+ fault"):
+            source.current()
+    assert [record.message for record in caplog.records] == ["directory_refused"]
+    if file.is_dir():
+        file.rmdir()
+    write(file, DESKS + PORTAL)
+    good = source.current()
+    write(file, "[")
+    assert source.current() is good, "it read this one itself"
+
+
+def test_no_thread_of_a_new_process_sees_the_directory_that_it_inherits(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = DirectoryFile(ENVIRON, str(file))
+    many = [f'[portals.{number}]\naccounts = ["front-desk"]\n' for number in range(1, 1000)]
+    write(file, DESKS + "".join(many))  # which takes long enough to read for all to ask meanwhile
+    fork(monkeypatch)
+    with ThreadPoolExecutor(8) as pool:
+        current = [pool.submit(source.current) for _ in range(8)]
+        assert {len(directory.result().portals) for directory in current} == {999}
+
+
+def test_a_process_that_inherits_a_refusal_refuses(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = DirectoryFile(ENVIRON, str(file))
+    write(file, "[")
+    assert source.current()
+    fork(monkeypatch)
+    with pytest.raises(DirectoryRefused):
+        source.current()
 
 
 def test_accounts_that_did_not_change_stay_the_same(file: Path) -> None:
     write(file, TWILIO + DESKS + PORTAL)
-    source = Source(ENVIRON, str(file))
+    source = DirectoryFile(ENVIRON, str(file))
     before = dict(source.current().accounts)
     write(file, TWILIO + DESKS.replace("Sales", "Verkauf") + PORTAL + "users = 'none'")
     after = source.current().accounts
@@ -284,7 +347,7 @@ def test_accounts_that_did_not_change_stay_the_same(file: Path) -> None:
 
 
 def test_threads_may_ask_while_the_file_is_edited(file: Path) -> None:
-    source = Source(ENVIRON, str(file))
+    source = DirectoryFile(ENVIRON, str(file))
     failures: list[BaseException] = []
     stop = threading.Event()
 
@@ -308,7 +371,7 @@ def test_threads_may_ask_while_the_file_is_edited(file: Path) -> None:
 
 
 def test_a_directory_given_as_text_is_read_once() -> None:
-    source = Source(ENVIRON, None, DESKS + PORTAL)
+    source = DirectoryFile(ENVIRON, None, DESKS + PORTAL)
     assert source.current() is source.current()
     assert set(source.current().portals) == {62515}
 
@@ -317,14 +380,14 @@ def test_a_directory_given_as_text_is_read_once() -> None:
 
 
 def one_account(environ: dict[str, str], provider: str = "static") -> tuple[Provider | None, str]:
-    found: list[str] = []
-    return read_account(environ, provider, found), "\n".join(found)
+    problems = Problems()
+    return read_account(environ, provider, problems), "\n".join(problems.lines)
 
 
 def test_one_account_serves_only_the_portals_listed() -> None:
     account, _ = one_account({"STATIC_NUMBERS": '[{"number": "+12025550143"}]'})
     assert account
-    lookup = Lookup(OneAccount(account, (62515, 7)), 5)
+    lookup = Lookup(SingleAccount(account, (62515, 7)), 5)
     for portal_id, expected in ((62515, 1), (7, 1), (62516, 0), (1, 0)):
         assert len(lookup.look_up(portal_id, 1001).numbers) == expected
 

@@ -20,8 +20,8 @@ from hubspot.signature import (
     OLD_VERSION_HEADER,
     TIMESTAMP_HEADER,
     V3_HEADER,
+    digest,
     sign,
-    sign_as_is,
     signed_headers,
     verify,
 )
@@ -107,7 +107,7 @@ def test_prefix_of_the_public_url_stays_in_the_remedy() -> None:
 
 def test_redirect_that_changed_the_method_is_named() -> None:
     found = of(GOOD, body=b"", method="GET")
-    assert found.cause == "HubSpot sends POST, and GET arrived"
+    assert found.cause == "HubSpot sends POST with a body, not GET with 0 bytes"
     assert "redirect" in found.remedy
 
 
@@ -131,6 +131,15 @@ def test_nothing_of_an_attackers_reaches_the_remedy_without_a_signature() -> Non
     for thorough in (True, False):
         found = of(headers, "http://evil.example/evil", secrets=["another"], thorough=thorough)
         assert "evil" not in str(found)
+
+
+def test_values_of_a_query_stand_in_no_cause() -> None:
+    signed = f"{URL}?userEmail=anna@acme.example&number=%2B12025550143"
+    headers = signed_headers("v3", SECRET, "POST", signed, BODY, NOW_MS)
+    found = of(headers, URL, others=(signed,))
+    assert found.cause == f"another path or query ({PATH} for {PATH}?userEmail=…&number=…)"
+    assert "anna" not in str(found)
+    assert "2025550143" not in str(found)
 
 
 def test_words_of_a_long_url_are_cut() -> None:
@@ -175,7 +184,7 @@ def test_work_that_a_caller_can_cause_is_bounded(body: bytes, query: str) -> Non
     made = {"signatures": 0, "bytes": 0}
 
     def count(frame: FrameType, event: str, _: object) -> None:
-        if event == "call" and frame.f_code is sign_as_is.__code__:
+        if event == "call" and frame.f_code is digest.__code__:
             made["signatures"] += 1
             made["bytes"] += len(frame.f_locals["body"]) + len(frame.f_locals["uri"])
 

@@ -6,12 +6,12 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 
+import msgspec
 import pytest
 import regex
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from helpdesk_numbers.lookup.result import Number
 from hubspot.errors import InvalidRequest
 from hubspot.names import MAX_NAME_UNITS, clean, friendly_names
 from hubspot.schema import (
@@ -38,7 +38,7 @@ def with_id(field: str, literal: str) -> bytes:
 
 
 def test_hubspots_question_is_read() -> None:
-    assert read_request(GOOD) == (54321, 62515, 12345)
+    assert read_request(GOOD) == NumbersRequest(54321, 62515, 12345)
 
 
 def test_question_is_written_as_hubspot_writes_it() -> None:
@@ -49,7 +49,7 @@ def test_question_is_written_as_hubspot_writes_it() -> None:
 @pytest.mark.parametrize("field", IDS)
 def test_id_up_to_2_63_is_taken_exactly(field: str, literal: str) -> None:
     read = read_request(with_id(field, literal))
-    assert dict(zip(IDS, read, strict=True)) == IDS | {field: int(literal)}
+    assert json.loads(write_request(read)) == IDS | {field: int(literal)}
 
 
 OUT_OF_RANGE = ["0", "-0", "-1", "9223372036854775808", "-9223372036854775809", "1" * 400]
@@ -98,22 +98,22 @@ def test_id_given_twice_is_refused_by_name(field: str) -> None:
 
 @pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
 @pytest.mark.parametrize("field", [*IDS, "other"])
-def test_number_that_json_does_not_have_is_refused_by_name(field: str, constant: str) -> None:
+def test_number_that_json_does_not_have_is_refused(field: str, constant: str) -> None:
     body = with_id(field, constant)
     if field == "other":
         body = GOOD.replace(b"}", f', "other": {constant}}}'.encode())
-    assert refusal(body) == f"{field} is {constant}, which is not JSON."
+    assert refusal(body) == "The body is not JSON."
 
 
 def test_number_that_json_does_not_have_is_found_in_a_list() -> None:
-    assert "NaN" in refusal(GOOD.replace(b"}", b', "other": [1, NaN]}'))
+    assert refusal(GOOD.replace(b"}", b', "other": [1, NaN]}')) == "The body is not JSON."
 
 
 @pytest.mark.parametrize(
     "value", ["1", "null", "[1, [2]]", '{"appId": {"appId": 1}}', "1e400", "9" * 5000, '"\\ud800"']
 )
 def test_unknown_field_is_ignored(value: str) -> None:
-    assert read_request(GOOD.replace(b"}", f', "newId": {value}}}'.encode())) == (*IDS.values(),)
+    assert read_request(GOOD.replace(b"}", f', "newId": {value}}}'.encode())) == read_request(GOOD)
 
 
 NOT_JSON = {
@@ -159,22 +159,22 @@ def test_message_repeats_nothing_but_a_fields_name(name: str) -> None:
 ).map(lambda value: json.dumps(value).encode()))  # fmt: skip
 def test_any_body_is_read_or_refused(body: bytes) -> None:
     with suppress(InvalidRequest):
-        assert all(type(one) is int and 0 < one < 2**63 for one in read_request(body))
+        ids = msgspec.structs.astuple(read_request(body))
+        assert all(type(each) is int and 0 < each < 2**63 for each in ids)
 
 
-def number(name: str, extension: str | None = None, e164: str = "+12025550143") -> Number:
-    return Number(e164, extension, name, "acme")
+NUMBER = "+12025550143"
 
 
 def shown(*names: str) -> list[str]:
-    return friendly_names((name, number(name).e164) for name in names)
+    return friendly_names((name, NUMBER) for name in names)
 
 
 def test_answer_is_hubspots_schema_to_the_byte() -> None:
     numbers = [
-        number("My cell phone number", e164="+18001231234"),
-        number("", "7", "+12025550100"),
-        number('Büro "Süd" 📞'),
+        ("+18001231234", None, "My cell phone number"),
+        ("+12025550100", "7", ""),
+        (NUMBER, None, 'Büro "Süd" 📞'),
     ]
     assert (
         write_answer(numbers)
@@ -197,7 +197,7 @@ def test_answer_without_numbers_is_an_empty_list() -> None:
     ("extension", "written"), [(None, None), ("", None), (" ", None), ("\ud800", None), ("0", "0")]
 )
 def test_extension_is_text_or_null(extension: str | None, written: str | None) -> None:
-    [item] = json.loads(write_answer([number("Desk", extension)]))["phoneNumbers"]
+    [item] = json.loads(write_answer([(NUMBER, extension, "Desk")]))["phoneNumbers"]
     assert item["extension"] == written
 
 
@@ -318,7 +318,7 @@ def test_any_names_become_names_that_fit(names: list[str]) -> None:
         assert name.strip() == name != ""
         assert len(name.encode("utf-16-le")) // 2 <= MAX_NAME_UNITS
         assert not regex.search(r"[\p{Cc}\p{Cs}\p{Bidi_Control}]", name)
-    json.loads(write_answer([number(name) for name in names]).decode("utf-8"))
+    json.loads(write_answer([(NUMBER, None, name) for name in names]).decode("utf-8"))
 
 
 @settings(max_examples=300)

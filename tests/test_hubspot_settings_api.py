@@ -146,7 +146,8 @@ def waiting(api: HubSpotAPI) -> tuple[Client, list[float]]:
 
 
 @pytest.mark.parametrize(
-    ("retry_after", "wait_s"), [("7", 7), ("30", 30), (None, 1), ("soon", 1), ("0", 0)]
+    ("retry_after", "wait_s"),
+    [("7", 7), ("30", 30), (None, 1), ("soon", 1), ("0", 0), ("Wed, 21 Oct 2015 07:28:00 GMT", 0)],
 )
 def test_rate_limit_is_waited_for_as_hubspot_says(
     api: HubSpotAPI, retry_after: str | None, wait_s: float

@@ -43,13 +43,20 @@ def judge(headers: Mapping[str, str] | None = None, **changes: Any) -> Version:
     return verify(Headers(headers), **facts | changes)
 
 
-# Published by HubSpot, each with its source.
-VECTORS: list[dict[str, Any]] = json.loads(
-    Path(__file__).with_name("data").joinpath("hubspot/signature_vectors.json").read_text("utf-8")
-)
+# Published by HubSpot, in its documentation, its clients' tests and its development server's, each
+# with its source.
+VECTORS: list[dict[str, Any]] = [
+    vector
+    for path in sorted((Path(__file__).parent / "data/hubspot").glob("signature_vectors*.json"))
+    for vector in json.loads(path.read_text("utf-8"))
+]
 vectors = pytest.mark.parametrize(
     "vector", VECTORS, ids=lambda v: f"{v['version']} {v['signature'][:6]}"
 )
+
+
+def test_all_published_vectors_are_here() -> None:
+    assert len(VECTORS) == 8 + 10
 
 
 @vectors
@@ -83,7 +90,7 @@ def test_published_vector_is_accepted(vector: dict[str, Any]) -> None:
     assert accepted_by == vector["version"]
 
 
-# Derived from HubSpot's table of escapes with a tool of its own; no published vector has a query.
+# Derived from HubSpot's table of escapes with a tool of its own; no published vector has an escape.
 DERIVED = {
     "": "eEMCiLonZ/WoyU5mOK1fR28ozW4S3+x/4IAuVoXlTYM=",
     "?x=%3A%2F%3F%40%21%24%27%28%29%2A%2C%3B": "93rhuZFsKMZ8cgYEGK6+0U8JAAvKQUjc98EHP/mWaP8=",

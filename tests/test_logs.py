@@ -194,10 +194,12 @@ REMEDIES: list[tuple[dict[str, str], str, str, str, str]] = [
     ({}, PATH, f"http://localhost{PATH}/", "a trailing slash was lost on the way",
      f"register exactly the URL that arrives: flask channel-connection update --url"
      f" http://localhost{PATH}"),
-    ({}, PATH + "?a=%20b", f"http://localhost{PATH}?a= b", "the URL was encoded on the way",
-     "something in front rewrites the URL: turn that off, or register one without escapes"),
-    ({}, "/%68ubspot/phone-numbers", f"http://localhost{PATH}", "the URL was encoded on the way",
-     "something in front rewrites the URL: turn that off, or register one without escapes"),
+    ({}, PATH + "?a=%20b", f"http://localhost{PATH}?a= b",
+     f"another path or query ({PATH}?a=… for {PATH}?a=…)",
+     "something in front changes the URL: stop that, or register one that it leaves as it is"),
+    ({}, "/%68ubspot/phone-numbers", f"http://localhost{PATH}",
+     f"another path or query (/%68ubspot/phone-numbers for {PATH})",
+     "something in front changes the URL: stop that, or register one that it leaves as it is"),
 ]  # fmt: skip
 
 

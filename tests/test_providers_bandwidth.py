@@ -11,7 +11,7 @@ import pytest
 from providers.bandwidth import Bandwidth
 from providers.base.errors import Refused, Unreadable
 from providers.base.http import basic
-from providers.base.options import build
+from providers.base.options import Problems, build
 from providers.base.provider import PhoneNumber, Query
 from providers.testing import ABSENT, ByToken, Carrier, OAuthContract, Reply, Shown
 
@@ -224,13 +224,13 @@ class TestBandwidth(OAuthContract):
     def test_credentials_that_are_half_or_twice_given_are_refused(
         self, given: dict[str, str]
     ) -> None:
-        faults: list[str] = []
-        assert build(Bandwidth.Options, ACCOUNT | given, str, faults) is None
-        assert faults == ["client_id: give it and client_secret, or username and password"]
+        problems = Problems()
+        assert build(Bandwidth.Options, ACCOUNT | given, problems) is None
+        assert problems.lines == ["client_id: give it and client_secret, or username and password"]
 
     @pytest.mark.parametrize("option", ["account_id", "site_id"])
     def test_an_id_has_digits_alone(self, option: str) -> None:
-        faults: list[str] = []
+        problems = Problems()
         given = ACCOUNT | API_CREDENTIAL | {option: "1/../2"}
-        assert build(Bandwidth.Options, given, str, faults) is None
-        assert faults[0].startswith(f"{option}: expected digits")
+        assert build(Bandwidth.Options, given, problems) is None
+        assert problems.lines[0].startswith(f"{option}: expected digits")

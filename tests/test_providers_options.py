@@ -1,6 +1,6 @@
 """Typed values out of the environment or a table, with all faults at once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Literal
 
 import msgspec
@@ -11,6 +11,7 @@ from msgspec.structs import fields
 from providers.base.options import (
     URL,
     Faults,
+    Problems,
     Secret,
     build,
     default_of,
@@ -21,7 +22,7 @@ from providers.base.options import (
 )
 
 
-class Desk(msgspec.Struct, frozen=True, kw_only=True):
+class Desk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     number: str
     ext: str | None = None
 
@@ -43,13 +44,17 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError("count: needed for kind b")
 
 
-def place(name: str) -> str:
-    return f"accounts.acme.{name}"
-
-
 def read(**environ: str) -> tuple[Options | None, list[str]]:
-    faults: list[str] = []
-    return from_environ(Options, environ, faults, "LARK_"), faults
+    """The options out of the environment, and what is wrong with them."""
+    problems = Problems()
+    return from_environ(Options, environ, problems, "LARK_"), [*problems.lines]
+
+
+def faults_of(values: Mapping[str, object], struct: type[msgspec.Struct] = Options) -> list[str]:
+    """What is wrong with an account's options, of which then nothing is made."""
+    problems = Problems()
+    assert build(struct, values, problems.at("accounts").at("acme")) is None
+    return [*problems.lines]
 
 
 SECRET = "the-very-secret"
@@ -63,7 +68,7 @@ def test_a_secrets_repr_hides_it(show: Callable[[Secret], str]) -> None:
 
 
 def test_options_repr_hides_secrets_alone_and_in_lists() -> None:
-    made = build(Options, {"key": SECRET, "keys": [SECRET, SECRET]}, place, [])
+    made = build(Options, {"key": SECRET, "keys": [SECRET, SECRET]}, Problems())
     assert made is not None
     assert SECRET not in repr(made)
     assert type(made.key) is Secret
@@ -154,30 +159,24 @@ def test_all_faults_come_at_once_with_place_and_help() -> None:
     ],
 )
 def test_a_base_url_needs_scheme_and_host(url: str) -> None:
-    faults: list[str] = []
-    assert build(Options, {"key": SECRET, "url": url}, place, faults) is None
-    assert faults[0].startswith("accounts.acme.url: ")
+    [fault] = faults_of({"key": SECRET, "url": url})
+    assert fault.startswith("accounts.acme.url: ")
 
 
 def test_a_base_url_has_no_query() -> None:
-    faults: list[str] = []
-    assert build(Options, {"key": SECRET, "url": "https://a.example/?key=k"}, place, faults) is None
+    assert len(faults_of({"key": SECRET, "url": "https://a.example/?key=k"})) == 1
 
 
 @pytest.mark.parametrize("value", [7, True, ["a"], {"a": "b"}])
 def test_a_secret_of_another_type_is_a_fault_without_its_value(value: object) -> None:
-    faults: list[str] = []
-    assert build(Options, {"key": value}, place, faults) is None
-    (fault,) = faults
+    [fault] = faults_of({"key": value})
     assert fault.startswith("accounts.acme.key: expected text, got ")
     assert fault.endswith(" (from the console)")
     assert str(value) not in fault
 
 
 def test_an_unknown_option_gets_a_suggestion() -> None:
-    faults: list[str] = []
-    assert build(Options, {"key": SECRET, "secnods": 4, "zzz": 1}, place, faults) is None
-    assert faults == [
+    assert faults_of({"key": SECRET, "secnods": 4, "zzz": 1}) == [
         "accounts.acme.secnods: no such option (did you mean 'seconds'?)",
         "accounts.acme.zzz: no such option",
     ]
@@ -187,31 +186,35 @@ def test_options_that_do_not_go_together_are_a_fault() -> None:
     assert read(LARK_KEY=SECRET, LARK_KIND="b") == (None, ["LARK_COUNT: needed for kind b"])
 
 
-def test_every_item_of_a_list_has_its_faults() -> None:
-    _, faults = read(LARK_KEY=SECRET, LARK_DESKS='[{"nmber": 1}, 7, {"number": 2, "ext": 3}]')
-    assert [fault.partition(": ")[0] for fault in faults] == [
-        "LARK_DESKS[0].nmber",
-        "LARK_DESKS[1]",
-        "LARK_DESKS[2].ext",
-        "LARK_DESKS[2].number",
-    ]
-    assert "(did you mean 'number'?)" in faults[0]
+@pytest.mark.parametrize(
+    ("desks", "fault"),
+    [
+        (
+            '[{"number": "1"}, {"nmber": 1}, 7]',
+            "[1].nmber: no such option (did you mean 'number'?)",
+        ),
+        ('[{"number": "1"}, 7, {"number": 2}]', "[1]: expected a table, got a whole number"),
+        ('[{"number": 2}, {"ext": 7}]', "[0].number: expected text, got a whole number"),
+        ('[{"ext": "7"}, {"ext": "8"}]', "[0].number: missing"),
+    ],
+)
+def test_of_a_list_the_first_faulty_item_is_named_by_its_place(desks: str, fault: str) -> None:
+    assert read(LARK_KEY=SECRET, LARK_DESKS=desks)[1] == [f"LARK_DESKS{fault}"]
 
 
-def test_options_that_do_not_go_together_are_told_beside_other_faults() -> None:
+def test_whether_options_go_together_is_asked_once_each_of_them_is_good() -> None:
     assert read(LARK_KIND="b", LARK_ON="perhaps")[1] == [
-        "LARK_COUNT: needed for kind b",
         "LARK_KEY: missing (from the console)",
         "LARK_ON: expected true or false, got text",
     ]
+    assert read(LARK_KIND="b", LARK_KEY="k", LARK_ON="1")[1] == ["LARK_COUNT: needed for kind b"]
 
 
 def test_nothing_is_made_of_a_faulty_option() -> None:
     """Neither that it is missing where it is misspelt, nor what its absence would mean."""
     _, faults = read(LARK_KEY=SECRET, LARK_KIND="b", LARK_COUNT="seven")
     assert faults == ["LARK_COUNT: expected a whole number, got text"]
-    listed: list[str] = []
-    assert build(Options, {"kee": SECRET, "kind": "b", "cuont": 7}, place, listed) is None
+    listed = faults_of({"kee": SECRET, "kind": "b", "cuont": 7})
     assert [fault.partition(": ")[0] for fault in listed] == [
         "accounts.acme.cuont",
         "accounts.acme.kee",
@@ -229,14 +232,24 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError("right: not r")
 
 
-def test_all_that_a_struct_itself_objects_to_is_told() -> None:
-    faults: list[str] = []
-    assert build(Pair, {"left": "x", "right": "y"}, place, faults) is None
-    assert faults == [
-        "accounts.acme.left: not even close",
+def test_a_structs_own_objections_are_told_in_its_order() -> None:
+    assert faults_of({"left": "x", "right": "y"}, Pair) == [
         "accounts.acme.left: not l",
-        "accounts.acme.right: not r",
+        "accounts.acme.left: not even close",
     ]
+    assert faults_of({"right": "y"}, Pair) == ["accounts.acme.right: not r"]
+
+
+class Versions(msgspec.Struct):
+    accepted: tuple[Literal["v3", "v2"], ...]
+
+
+def test_choices_in_a_list_may_be_written_in_any_case() -> None:
+    problems = Problems()
+    made = from_environ(Versions, {"ACCEPTED": "V3,v2"}, problems)
+    assert made == Versions(("v3", "v2"))
+    assert from_environ(Versions, {"ACCEPTED": "V3,v4"}, problems) is None
+    assert problems.lines == ["ACCEPTED[1]: expected one of v3, v2"]
 
 
 def test_a_choice_may_be_written_in_any_case() -> None:
@@ -266,17 +279,28 @@ def test_a_list_of_tables_has_to_be_json(text: str, said: str) -> None:
 
 
 def test_no_fault_shows_a_value() -> None:
-    faults: list[str] = []
-    values = {"keys": [SECRET, 7], "count": SECRET, "desks": [{"number": "+12025550143", "x": 1}]}
-    assert build(Options, values, place, faults) is None
+    desks = [{"number": "+12025550143", "x": 1}]
+    faults = faults_of({"keys": [SECRET, 7], "count": SECRET, "desks": desks, "kind": SECRET})
     assert [fault.partition(":")[0] for fault in faults] == [
         "accounts.acme.count",
         "accounts.acme.desks[0].x",
         "accounts.acme.key",
         "accounts.acme.keys[1]",
+        "accounts.acme.kind",
     ]
     assert SECRET not in str(faults)
     assert "555" not in str(faults)
+
+
+def test_a_problem_is_a_line_that_knows_its_place_and_remedy() -> None:
+    problems = Problems()
+    problems.add("not TOML")
+    problems.at("portals").at("7").at("accounts[1]").add("no such account", remedy="add it")
+    first, second = problems.lines
+    assert (first, first.place, first.text, first.remedy) == ("not TOML", "", "not TOML", "")
+    assert second == "portals.7.accounts[1]: no such account"
+    assert (second.place, second.text) == ("portals.7.accounts[1]", "no such account")
+    assert second.remedy == "add it"
 
 
 def test_faults_are_a_line_each() -> None:

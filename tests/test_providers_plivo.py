@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import pytest
 
 from providers.base.http import basic
-from providers.base.options import build
+from providers.base.options import Problems, build
 from providers.base.provider import PhoneNumber, Query
 from providers.plivo import Plivo
 from providers.testing import Asked, ByLink, ProviderContract, Reply
@@ -99,8 +99,8 @@ class TestPlivo(ProviderContract):
         ],
     )
     def test_an_id_that_cannot_be_one_is_named(self, option: str, value: str) -> None:
-        faults: list[str] = []
+        problems = Problems()
         given = {**self.options, option: value}
-        assert build(Plivo.Options, given, str, faults) is None
-        assert faults[0].startswith(f"{option}: ")
-        assert "20 characters in all" in faults[0]
+        assert build(Plivo.Options, given, problems) is None
+        assert problems.lines[0].startswith(f"{option}: ")
+        assert "20 characters in all" in problems.lines[0]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from providers.base.http import basic
-from providers.base.options import Secret, build
+from providers.base.options import Problems, Secret, build
 from providers.base.provider import PhoneNumber, Query
 from providers.signalwire import SignalWire
 from providers.testing import ABSENT, ByLink, ProviderContract, Reply
@@ -67,7 +67,7 @@ def test_a_space_has_its_own_host(space: str) -> None:
     "space", ["", "evil.example/", "a.b", "https://example.signalwire.com", "a@b", "example\n"]
 )
 def test_what_is_no_space_is_refused(space: str) -> None:
-    faults: list[str] = []
+    problems = Problems()
     given = {"space": space, "project_id": PROJECT, "api_token": "not-a-real-token"}
-    assert build(SignalWire.Options, given, str, faults) is None
-    assert faults[0].startswith("space: expected a space's name")
+    assert build(SignalWire.Options, given, problems) is None
+    assert problems.lines[0].startswith("space: expected a space's name")

@@ -1,10 +1,12 @@
 """`flask channel-connection`: the webhook's registration with HubSpot."""
 
 import ipaddress
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 import click
+import msgspec
 import requests
 
 from helpdesk_numbers.service import current_service
@@ -12,7 +14,7 @@ from helpdesk_numbers.settings import ConfigurationError, Settings
 from helpdesk_numbers.webhook import PATH
 from hubspot.settings_api import APIError, ChannelConnection, Client, SettingsError, why_no_answer
 
-from .output import Group, as_json, print_json
+from .output import Group, as_json, example, failing_unanswered, print_json, with_remedy
 
 BROWSER_FLAG = (
     "window.localStorage.setItem('LocalSettings:Calling:supportsChannelConnection', true)"
@@ -29,18 +31,14 @@ UNKNOWN_APP = (
 force = click.option("--force", is_flag=True, help="Use the URL even if it looks unusable.")
 
 
-class Failure(click.ClickException):
-    """HubSpot's own words, and exit status 1."""
-
-
 class _Group(Group):
-    """Turns the errors of HubSpot's side into messages."""
+    """Turns errors of HubSpot's side into its own words, what to do, and exit status 1."""
 
     def run(self, ctx: click.Context) -> Any:
         try:
             return super().run(ctx)
         except SettingsError as error:
-            raise Failure(f"{error}\n{advice(error)}") from None
+            raise click.ClickException(with_remedy(str(error), advice(error))) from None
 
 
 channel_connection = _Group(
@@ -48,37 +46,44 @@ channel_connection = _Group(
 )
 
 
-@channel_connection.command()
+@channel_connection.command(epilog=example("channel-connection show"))
 @as_json
 def show(as_json: bool) -> None:
-    """Show the registration, and what users see now."""
+    """Show what is registered with HubSpot, and what users see now."""
     client = make_client(current_service().settings)
-    found = client.fetch()
-    if found is None and client.fetch_calling() is None:
-        raise Failure(f"HubSpot has no calling settings for app {client.app_id}. {UNKNOWN_APP}")
+    connection = client.fetch()
+    if connection is None and client.fetch_calling() is None:
+        text = f"HubSpot has no calling settings for app {client.app_id}"
+        raise click.ClickException(with_remedy(text, UNKNOWN_APP))
     if as_json:
-        print_json(_as_data(found))
+        print_json(_as_data(connection))
         return
-    if found is None:
+    if connection is None:
         click.echo(f"Nothing is registered for app {client.app_id}.")
     else:
-        _print(found)
-    click.echo(what_users_see(found))
+        _print(connection)
+    click.echo(what_users_see(connection))
 
 
-@channel_connection.command()
-@click.option("--url", help=f"The webhook's URL.  [default: PUBLIC_URL + {PATH}]")
+@channel_connection.command(epilog=example("channel-connection create"))
+@click.option("--url", help=f"The webhook's URL. [default: PUBLIC_URL followed by {PATH}]")
 @click.option("--ready/--not-ready", help="Whether all users see it at once. [default: not ready]")
 @force
 @as_json
 def create(url: str | None, ready: bool, force: bool, as_json: bool) -> None:
-    """Register the webhook; only testers see it until it is ready."""
+    """Register the webhook with HubSpot, for testers alone unless it is ready.
+
+    A URL that HubSpot could not call, or where this service does not answer, is refused with the
+    reason.
+    """
     settings = current_service().settings
     client = make_client(settings)
-    url = _usable(_default_url(settings) if url is None else url, force)
-    before = client.fetch()
-    if before is not None:
-        raise Failure(
+    url = webhook_url(settings) if url is None else url
+    if url is None:
+        raise click.UsageError("give --url, or set PUBLIC_URL")
+    url = _usable(url, force)
+    if before := client.fetch():
+        raise click.ClickException(
             f"app {client.app_id} has a registration already ({before.url}): change it with"
             " `flask channel-connection update`, or delete it first"
         )
@@ -97,21 +102,17 @@ def create(url: str | None, ready: bool, force: bool, as_json: bool) -> None:
         )
 
 
-@channel_connection.command()
+@channel_connection.command(epilog=example("channel-connection update --ready"))
 @click.option("--url", help="The webhook's new URL.")
 @click.option("--ready/--not-ready", default=None, help="Whether all users see it.")
 @force
 @as_json
 def update(url: str | None, ready: bool | None, force: bool, as_json: bool) -> None:
-    """Change the URL, the ready flag, or both; show before and after."""
+    """Change the registered URL, the ready flag, or both, and show what was before."""
     if url is None and ready is None:
         raise click.UsageError("give --url, --ready or --not-ready")
     client = make_client(current_service().settings)
-    before = client.fetch()
-    if before is None:
-        raise Failure(
-            f"nothing is registered for app {client.app_id}: use `flask channel-connection create`"
-        )
+    before = _registered(client)
     after = client.update(None if url is None else _usable(url, force), ready)
     if as_json:
         print_json({"before": _as_data(before), "after": _as_data(after)})
@@ -124,38 +125,41 @@ def update(url: str | None, ready: bool | None, force: bool, as_json: bool) -> N
     click.echo(what_users_see(after))
 
 
-@channel_connection.command()
-@click.option("--yes", is_flag=True, help="Do not ask, for scripts.")
+@channel_connection.command(epilog=example("channel-connection delete --yes"))
+@click.option("--yes", is_flag=True, help="Delete without asking, as in a script.")
 def delete(yes: bool) -> None:
-    """Take the registration back: nobody can connect a number any more."""
+    """Delete the registration after asking, so that nobody can choose the app for a channel."""
     client = make_client(current_service().settings)
-    before = client.fetch()
-    if before is None:
-        raise Failure(f"nothing is registered for app {client.app_id}")
+    before = _registered(client)
     if not yes:
         _print(before)
-        try:
+        unanswered = "nobody is there to answer, so nothing is deleted; --yes deletes unasked"
+        with failing_unanswered(click.ClickException(unanswered)):
             click.confirm("Delete this registration?", abort=True)
-        except click.Abort as abort:
-            if isinstance(abort.__context__, EOFError):  # nobody is there to answer
-                raise Failure("nobody answers, so nothing is deleted; --yes does not ask") from None
-            raise
     client.delete()
     click.echo("Deleted.")
     click.echo(what_users_see(None))
 
 
-def what_users_see(found: ChannelConnection | None) -> str:
-    """What this state means in HubSpot's list of providers, in a sentence."""
-    if found is None:
+def _registered(client: Client) -> ChannelConnection:
+    connection = client.fetch()
+    if connection is None:
+        text = f"nothing is registered for app {client.app_id}"
+        raise click.ClickException(f"{text}: `flask channel-connection create` does that")
+    return connection
+
+
+def what_users_see(connection: ChannelConnection | None) -> str:
+    """Return what this state means in HubSpot's list of providers, in a sentence."""
+    if connection is None:
         return "Users see now: the app cannot be chosen for a channel, not even by testers."
-    if found.is_ready:
+    if connection.is_ready:
         return "Users see now: the app, selectable by everybody who has it installed."
     return "Users see now: the app greyed out; testers who set the browser flag can select it."
 
 
 def make_client(settings: Settings) -> Client:
-    """The client of HubSpot's settings.
+    """Return the client of HubSpot's settings.
 
     Raises:
         ConfigurationError: the app's id or a credential is missing.
@@ -165,7 +169,7 @@ def make_client(settings: Settings) -> Client:
         faults.append("HUBSPOT_APP_ID: missing; HubSpot's settings belong to an app")
     if not settings.hubspot_access_token and not settings.hubspot_developer_api_key:
         faults.append(
-            "HUBSPOT_DEVELOPER_API_KEY: missing; set it (the developer account's key, which is no"
+            "HUBSPOT_DEVELOPER_API_KEY: missing; set it (the developer account's key, not a"
             " pat-… token), or HUBSPOT_ACCESS_TOKEN"
         )
     if faults or settings.hubspot_app_id is None:
@@ -179,22 +183,27 @@ def make_client(settings: Settings) -> Client:
     )
 
 
+def webhook_url(settings: Settings) -> str | None:
+    """Return the URL by which HubSpot reaches the webhook, or None if PUBLIC_URL is not set."""
+    return settings.public_url and settings.public_url.rstrip("/") + PATH
+
+
 def unusable(url: str) -> str | None:
-    """Why HubSpot could not use this URL, if so; asks the service behind it for `/healthz`."""
+    """Return why HubSpot could not use this URL, if so: this service has to answer `/healthz`."""
     return malformed(url) or _unanswered(url.removesuffix(PATH))
 
 
 def malformed(url: str) -> str | None:
-    """Why HubSpot could not use this URL, as far as its text tells."""
+    """Return why HubSpot could not use this URL, as far as its text tells."""
     try:
         parts = urlsplit(url)
         host = parts.hostname
     except ValueError:
-        return "it is no URL"
+        return "it is not a URL"
     if parts.scheme != "https" or not host:
-        return "it is not https, and a webhook has to be"
+        return "it is not https, as a webhook has to be"
     if parts.query or parts.fragment:
-        return "it has a query or fragment, which proxies like to rewrite and signatures hold"
+        return "it has a query or fragment: proxies rewrite these, and then no signature matches"
     if _is_private(host):
         return "it names this machine or a private network, which HubSpot cannot reach"
     if not parts.path.endswith(PATH):
@@ -225,37 +234,34 @@ def _unanswered(base: str) -> str | None:
 
 def _usable(url: str, force: bool) -> str:
     if not force and (reason := unusable(url)):
-        raise Failure(f"{url} is not usable: {reason} (--force to use it all the same)")
+        raise click.ClickException(f"{url} is not usable: {reason} (--force uses it all the same)")
     return url
 
 
-def _default_url(settings: Settings) -> str:
-    if settings.public_url is None:
-        raise click.UsageError("give --url, or set PUBLIC_URL")
-    return settings.public_url.rstrip("/") + PATH
+_REFUSED = (
+    "HUBSPOT_ACCESS_TOKEN or HUBSPOT_DEVELOPER_API_KEY is wrong, expired or lacks the right to the"
+    " app's settings; the token wins if both are set."
+)
+_ADVICE = {
+    401: _REFUSED,
+    403: _REFUSED,
+    404: UNKNOWN_APP,
+    429: "Try again later, and find out what else uses up the limit.",
+    4: "Correct what HubSpot names, or give its support the correlation id.",
+    5: "Something is wrong at HubSpot: try later, or give its support the correlation id.",
+}
 
 
 def advice(error: SettingsError) -> str:
-    """What to do about an error of the settings API."""
+    """Return what to do about an error of the settings API."""
     if not isinstance(error, APIError):
         return "Check the network, and HUBSPOT_API_BASE_URL if it is set."
-    if error.status in (401, 403):
-        return (
-            "HUBSPOT_ACCESS_TOKEN or HUBSPOT_DEVELOPER_API_KEY is wrong, expired or lacks the right"
-            " to the app's settings; the token wins if both are set."
-        )
-    if error.status == 404:
-        return UNKNOWN_APP
-    if error.status == 429:
-        return "Try again later, and see what else uses up the limit."
-    if error.status >= 500:
-        return "HubSpot has trouble: try again later, or give its support the correlation id."
-    return "Put right what HubSpot names, or ask its support with the correlation id."
+    return _ADVICE.get(error.status) or _ADVICE[5 if error.status >= 500 else 4]
 
 
-def _print(found: ChannelConnection) -> None:
-    click.echo(f"url: {found.url}\nisReady: {_yes(found.is_ready)}")
-    for name, at in (("created", found.created_at), ("updated", found.updated_at)):
+def _print(connection: ChannelConnection) -> None:
+    click.echo(f"url: {connection.url}\nisReady: {_yes(connection.is_ready)}")
+    for name, at in (("created", connection.created_at), ("updated", connection.updated_at)):
         if at:
             click.echo(f"{name}: {at:%Y-%m-%d %H:%M %Z}")
 
@@ -264,12 +270,5 @@ def _yes(flag: bool) -> str:
     return "yes" if flag else "no"
 
 
-def _as_data(found: ChannelConnection | None) -> dict[str, Any] | None:
-    if found is None:
-        return None
-    return {
-        "url": found.url,
-        "isReady": found.is_ready,
-        "createdAt": found.created_at.isoformat() if found.created_at else None,
-        "updatedAt": found.updated_at.isoformat() if found.updated_at else None,
-    }
+def _as_data(connection: ChannelConnection | None) -> Any:
+    return msgspec.to_builtins(connection, builtin_types=(datetime,))  # of which print_json knows

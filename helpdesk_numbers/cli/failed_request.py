@@ -1,9 +1,8 @@
 """What `flask webhook explain` reads: a request as it arrived, or log lines that tell of some."""
 
-import ast
 import json
 import re
-from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -22,32 +21,28 @@ class FailedRequest(msgspec.Struct, rename="camel"):
     received_at: int | None = None
 
     def get(self, name: str, /) -> str | None:
-        """The header of that name; several of one name as HTTP joins them."""
-        values: list[str] = []
-        for key, value in self.headers.items():
-            if key.lower() == name.lower():
-                values += value if isinstance(value, list) else [str(value)]
-        return ",".join(values) if values else None
+        """Join the values of a header as HTTP does; None if there is none."""
+        values = [value for key, value in self.headers.items() if key.lower() == name.lower()]
+        texts = (",".join(value) if isinstance(value, list) else str(value) for value in values)
+        return ",".join(texts) if values else None
 
     def verified_for(self, public_url: str | None, trusted_proxies: int) -> str:
-        """The URL that a service with these settings verifies it for."""
+        """Tell the URL that a service with these settings verifies it for."""
         public = (public_url or "").rstrip("/")
         if public and (self.url + "/").startswith(public + "/"):
             return self.url
         scheme, host, target = split(self.url)
-        if not scheme:
-            target = "/" + target.removeprefix("/")
+        target = target if scheme else "/" + target.removeprefix("/")
         if public:
             return public + target
-        if not scheme:
-            said = (self.get("X-Forwarded-Proto") or "").split(",")
-            trusted = trusted_proxies and len(said) >= trusted_proxies
-            scheme = (said[-trusted_proxies].strip() if trusted else "") or "http"
-        return f"{scheme}://{host or self.get('Host') or ''}{target}"
+        told = (self.get("X-Forwarded-Proto") or "").split(",")
+        if not scheme and 0 < trusted_proxies <= len(told):
+            scheme = told[-trusted_proxies].strip()
+        return f"{scheme or 'http'}://{host or self.get('Host') or ''}{target}"
 
 
 def read_failed_request(content: bytes) -> FailedRequest:
-    """The request.
+    """Read the request.
 
     Raises:
         ClickException: it is not one; the message says what is wrong and what it has to be.
@@ -66,57 +61,24 @@ def read_failed_request(content: bytes) -> FailedRequest:
 
 
 def read_log(content: bytes) -> list[dict[str, Any]]:
-    """Each cause of a 401 in the log: remedy, URL, how often, and when last."""
-    found: dict[tuple[str, ...], dict[str, Any]] = {}
-    for record in _records(content.decode("utf-8", "replace")):
-        if str(record.get("status")) != "401" or "cause" not in record:
-            continue
-        said = {name: str(record.get(name, "")) for name in ("cause", "remedy", "url")}
-        one = found.setdefault(tuple(said.values()), {**said, "count": 0})
-        one["count"] += 1
-        one["last"] = record.get("time")
-    return list(found.values())
+    """Collect each cause of a 401 in the log: remedy, URL, how often, and when last."""
+    times: dict[tuple[str, ...], list[Any]] = {}
+    for line in content.decode("utf-8", "replace").split("\n"):
+        record = _object_in(line)
+        for name in ("log", "MESSAGE"):  # what Docker and journald put our line into
+            record = _object_in(str(record[name])) if name in record else record
+        if record.get("status") == 401 and "cause" in record:
+            told = tuple(str(record.get(name, "")) for name in ("cause", "remedy", "url"))
+            times.setdefault(told, []).append(record.get("time"))
+    return [
+        {"cause": cause, "remedy": remedy, "url": url, "count": len(seen), "last": seen[-1]}
+        for (cause, remedy, url), seen in times.items()
+    ]
 
 
-def _records(text: str) -> Iterator[dict[str, Any]]:
-    """Our own lines, whatever a platform has put before them or around them."""
-    try:
-        yield from _inside(json.loads(text))
-    except (ValueError, RecursionError):
-        for line in text.split("\n"):
-            yield from _in_line(line)
-
-
-def _in_line(line: str) -> Iterator[dict[str, Any]]:
+def _object_in(line: str) -> dict[str, Any]:
+    """Find the JSON object in a line, whatever a platform has put before it; empty without one."""
     for brace in list(re.finditer("{", line))[:20]:
-        try:
-            value, _ = json.JSONDecoder().raw_decode(line, brace.start())
-        except (ValueError, RecursionError):
-            continue
-        yield from _inside(value)
-        return
-    if " request " in line:  # LOG_FORMAT=text
-        yield {
-            name: _unquoted(value)
-            for name, value in re.findall(
-                r"""\b(\w+)=('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\S+)""", line
-            )
-        }
-
-
-def _unquoted(value: str) -> str:
-    try:
-        return str(ast.literal_eval(value)) if value[0] in "'\"" else value
-    except (ValueError, SyntaxError):
-        return value
-
-
-def _inside(value: Any, depth: int = 4) -> Iterator[dict[str, Any]]:
-    """The records in what a log collector wraps them in: objects, lists, and JSON in texts."""
-    if isinstance(value, dict) and "event" in value and "status" in value:
-        yield value
-    elif isinstance(value, dict | list) and depth:
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from _inside(inner, depth - 1)
-    elif isinstance(value, str) and "{" in value and depth:
-        yield from _in_line(value)
+        with suppress(ValueError, RecursionError):
+            return dict(json.JSONDecoder().raw_decode(line, brace.start())[0])
+    return {}

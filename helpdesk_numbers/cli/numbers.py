@@ -3,6 +3,7 @@
 from typing import Any
 
 import click
+import msgspec
 from flask.cli import with_appcontext
 from tabulate import tabulate
 
@@ -10,11 +11,11 @@ from helpdesk_numbers.lookup.result import Result
 from helpdesk_numbers.service import current_service
 from hubspot.names import friendly_names
 
-from .output import Command, as_json, print_json, try_again
-from .webhook import portal, user
+from .options import only_portal, portal, user
+from .output import Command, as_json, example, print_json, remedy_for, try_again, with_remedy
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, epilog=example("numbers --portal-id 62515 --user-id 1001 --explain"))
 @portal
 @user
 @click.option(
@@ -22,12 +23,15 @@ from .webhook import portal, user
 )
 @as_json
 @with_appcontext
-def numbers(portal_id: int, user_id: int, explain: bool, as_json: bool) -> None:
+def numbers(portal_id: int | None, user_id: int, explain: bool, as_json: bool) -> None:
     """Show the numbers that a user may see now, asking the carriers live.
 
-    It looks them up from here and needs no running service.
+    Needs no running service. Exits with 1 if every account failed and nothing could stand in.
     """
-    result = current_service().lookup.look_up(portal_id, user_id, full=explain)
+    service = current_service()
+    lookup = service.lookup  # first, for it says what is wrong with the settings
+    portal_id = portal_id or only_portal(service)
+    result = lookup.look_up(portal_id, user_id, full=explain)
     if as_json:
         print_json({"portalId": portal_id, "userId": user_id, **_as_data(result, explain)})
     else:
@@ -68,24 +72,12 @@ def _as_data(result: Result, explain: bool) -> dict[str, Any]:
         ],
     }
     if explain:
-        data["leftOut"] = [
-            {
-                "number": number.number,
-                "name": number.name,
-                "account": number.account,
-                "reason": number.reason,
-            }
-            for number in result.left_out
-        ]
+        data["leftOut"] = msgspec.to_builtins(result.left_out)
     return data
 
 
 def _print_result(result: Result, explain: bool) -> None:
-    shown = zip(
-        result.numbers,
-        friendly_names((number.name, number.e164) for number in result.numbers),
-        strict=True,
-    )
+    shown = zip(result.numbers, _shown_as(result), strict=True)
     rows = [[n.e164, n.extension or "", name, n.account] for n, name in shown]
     headers = ["number", "extension", "shown as", "account"]
     if explain:
@@ -99,11 +91,9 @@ def _print_result(result: Result, explain: bool) -> None:
         click.echo(tabulate(rows, headers, disable_numparse=True))
     if not result.numbers and not result.failure:
         click.echo(f"No numbers: {result.why}.")
-    failed = [outcome for outcome in result.outcomes if outcome.error]
-    for outcome in result.outcomes if explain else failed:
-        reason = f": {outcome.error}{try_again(outcome.error)}" if outcome.error else ""
-        click.echo(
-            f"account {outcome.account} ({outcome.provider}): {outcome.outcome}{reason},"
-            f" {outcome.ms:.0f} ms",
-            err=not explain,
-        )
+    for outcome in result.outcomes:
+        if outcome.error or explain:
+            reason = f": {outcome.error}{try_again(outcome.error)}" if outcome.error else ""
+            text = f"account {outcome.account} ({outcome.provider}): {outcome.outcome}{reason}"
+            remedy = remedy_for(outcome.error) if outcome.error else ""
+            click.echo(with_remedy(f"{text}, {outcome.ms:.0f} ms", remedy), err=not explain)

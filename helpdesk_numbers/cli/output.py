@@ -1,6 +1,8 @@
-"""What the commands share that print: `--json`, also of failures, and counts."""
+"""What the commands share that print: `--json`, also of failures, remedies, and counts."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -17,14 +19,16 @@ def _remember(context: click.Context, _: click.Parameter, value: bool) -> bool:
     return value
 
 
-as_json = click.option("--json", "as_json", is_flag=True, callback=_remember, help="Print JSON.")
+as_json = click.option(
+    "--json", "as_json", is_flag=True, callback=_remember, help="Print JSON, even of a failure."
+)
 
 
 class Command(click.Command):
     """A command of which `--json` prints JSON even when it fails: `{"error": …}`."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command, and print its failure as JSON too if that is wanted."""
+        """Run the command, and print its failure as JSON too if `--json` is given."""
         try:
             return self.run(ctx)
         except click.ClickException as error:
@@ -41,30 +45,52 @@ class Group(Command, AppGroup):
     """The same for a group and each command in it."""
 
 
+def example(command: str) -> str:
+    """Return the last line of a command's `--help`, without rewrapping."""
+    return f"\b\nExample: flask {command}"
+
+
 def print_json(data: object) -> None:
-    """For scripts, and for people: letters stay letters."""
-    click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+    """Print JSON for scripts and for people: letters stay letters, times become ISO 8601."""
+    click.echo(json.dumps(data, indent=2, ensure_ascii=False, default=lambda at: at.isoformat()))
 
 
 def count(number: int, noun: str) -> str:
-    """`1 number`, `2 numbers`."""
+    """Return `1 number`, `2 numbers`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+@contextmanager
+def failing_unanswered(failure: click.ClickException) -> Iterator[None]:
+    """Raise `failure` where a question meets the end of the input: nobody is there to answer it."""
+    try:
+        yield
+    except click.Abort as abort:
+        if isinstance(abort.__context__, EOFError):
+            click.echo(err=True)  # ends the question's line
+            raise failure from None
+        raise
+
+
+def with_remedy(text: str, remedy: str) -> str:
+    """Return a text, and what to do about it on a line below if anything can be done."""
+    return f"{text}\n  → {remedy}" if remedy else text
+
+
 def try_again(error: ProviderError) -> str:
-    """What the carrier said of when to ask again, if it did."""
+    """Return what the carrier said of when to ask again, or nothing."""
     return f", try again in {error.retry_after_s:.0f} s" if error.retry_after_s else ""
 
 
 def remedy_for(error: ProviderError) -> str:
-    """What to do about a carrier's failure."""
+    """Return what to do about a carrier's failure."""
     if isinstance(error, Refused):
         return (
             "check the credentials, their permissions and the account's id: `flask providers`"
             " lists the options"
         )
     if isinstance(error, RateLimited):
-        return "wait, and see who else uses up the account's limit"
+        return "wait, and find out what else uses up the account's limit"
     if isinstance(error, Unreachable):
         return "check the network, base_url if it is set, and the carrier's status page"
-    return "check base_url if it is set; else the carrier has changed its API: report it"
+    return "check base_url if it is set; if it is right, the carrier changed its API: report it"

@@ -14,19 +14,31 @@ from msgspec.structs import FieldInfo, fields
 from tabulate import tabulate
 
 import providers
+from helpdesk_numbers.lookup.rules import judge
 from helpdesk_numbers.service import current_service
 from providers import PhoneNumber, Provider, ProviderError
-from providers.base.numbers import to_e164
-from providers.base.options import describe, from_environ, is_secret
+from providers.base.options import Problems, describe, from_environ, is_secret
 
-from .asking import ask
-from .output import Group, as_json, count, print_json, remedy_for, try_again
+from .listing import list_with_timeout
+from .output import (
+    Group,
+    as_json,
+    count,
+    example,
+    failing_unanswered,
+    print_json,
+    remedy_for,
+    try_again,
+    with_remedy,
+)
 
 ROOT = Path(providers.__file__).parent.parent
 TEMPLATE = ROOT / "examples" / "carrier-package"
 
 
-@click.group("providers", cls=Group, invoke_without_command=True)
+@click.group(
+    "providers", cls=Group, invoke_without_command=True, epilog=example("providers --json")
+)
 @as_json
 @click.pass_context
 def group(context: click.Context, as_json: bool) -> None:
@@ -81,7 +93,7 @@ def _variable(name: str, option: FieldInfo) -> str:
     return providers.prefix(name) + option.name.upper()
 
 
-@group.command("try")
+@group.command("try", epilog=example("providers try twilio"))
 @click.argument("name")
 @click.option(
     "--deadline",
@@ -92,29 +104,29 @@ def _variable(name: str, option: FieldInfo) -> str:
 )
 @as_json
 def try_(name: str, deadline: float, as_json: bool) -> None:
-    """List one account's numbers at the provider NAME and which are usable; needs no directory.
+    """List the numbers of one account at the provider NAME, and say which are usable.
 
-    Options are read from its variables (`flask providers` names them); those that are needed and
-    not set are asked for.
+    Needs no directory. The account's options are read from its variables (`flask providers` names
+    them), and asked for where they are required and not set. Exits with 1 if the account fails.
     """
     account = _account(name)
     try:
-        found = ask(account, deadline)
+        numbers = list_with_timeout(account, deadline)
     except ProviderError as error:
         _fail(name, error, as_json)
-    listed = _judged(found, account.options.country)
+    listed = [_judged(number, account.options.country) for number in numbers]
     if as_json:
         print_json({"provider": name, "error": None, "numbers": listed})
         return
     rows = [
-        [*(one[key] for key in ("number", "extension", "name")), " ".join(one["owners"]),
-         one["reason"] or "usable"]
-        for one in listed
+        [line["number"], line["extension"], line["name"], " ".join(line["owners"]),
+         line["reason"] or "usable"]
+        for line in listed
     ]  # fmt: skip
     if rows:
         headers = ["number", "extension", "name", "owners", "usable"]
         click.echo(tabulate(rows, headers, disable_numparse=True))
-    usable = sum(one["usable"] for one in listed)
+    usable = sum(line["usable"] for line in listed)
     click.echo(f"{count(len(listed), 'number')}, {usable} of them usable")
 
 
@@ -138,10 +150,11 @@ def _options(name: str, kind: type[Provider]) -> Provider.Options:
     """The account's options out of the environment, and of answers for what is missing there."""
     environ = dict(current_service().environ)
     while True:
-        faults: list[str] = []
-        options = from_environ(kind.Options, environ, faults, providers.prefix(name))
+        problems = Problems()
+        options = from_environ(kind.Options, environ, problems, providers.prefix(name))
         if options is not None:
             return options
+        faults: list[str] = [*problems.lines]
         lacking = [
             option
             for option in fields(kind.Options)
@@ -156,73 +169,79 @@ def _options(name: str, kind: type[Provider]) -> Provider.Options:
 
 def _answer(name: str, option: FieldInfo, faults: list[str]) -> str:
     meaning = describe(option)
-    try:
-        answer: str = click.prompt(
-            _variable(name, option) + (f" ({meaning})" if meaning else ""),
-            hide_input=is_secret(option),
-            err=True,
-        )
-    except click.Abort as abort:
-        if isinstance(abort.__context__, EOFError):  # nobody is there to answer
-            click.echo(err=True)  # ends the question's line
-            raise click.UsageError("\n".join(faults)) from None
-        raise
-    return answer
+    question = _variable(name, option) + (f" ({meaning})" if meaning else "")
+    with failing_unanswered(click.UsageError("\n".join(faults))):
+        return str(click.prompt(question, hide_input=is_secret(option), err=True))
 
 
-def _judged(found: list[PhoneNumber], country: str | None) -> list[dict[str, Any]]:
-    """Each number as the help desk would have it, and what is against it."""
-    judged = []
-    for number in found:
-        text = str(number.number or "")
-        read = to_e164(text, country)
-        reason = "cannot take calls" if not number.voice else None
-        judged.append(
-            {
-                "number": read.number if read else text,
-                "extension": number.extension or (read.extension if read else None),
-                "name": str(number.name or ""),
-                "owners": [str(owner) for owner in number.owners],
-                "usable": bool(read and not reason),
-                "reason": reason if read else "not a phone number",
-            }
-        )
-    return judged
+def _judged(number: PhoneNumber, country: str | None) -> dict[str, Any]:
+    judged = judge(number, country)
+    owners = [str(owner) for owner in number.owners]
+    return {**judged._asdict(), "owners": owners, "usable": judged.reason is None}
 
 
 def _fail(name: str, error: ProviderError, as_json: bool) -> NoReturn:
     if as_json:
-        said = {"outcome": error.outcome, "message": str(error), "retryAfter": error.retry_after_s}
-        print_json({"provider": name, "error": said, "numbers": []})
+        data = {"outcome": error.outcome, "message": str(error), "retryAfter": error.retry_after_s}
+        print_json({"provider": name, "error": data, "numbers": []})
         raise click.exceptions.Exit(1)
-    wait, remedy = try_again(error), remedy_for(error)
-    raise click.ClickException(f"{name}: {error.outcome}: {error}{wait}\n  → {remedy}")
+    text = f"{name}: {error.outcome}: {error}{try_again(error)}"
+    raise click.ClickException(with_remedy(text, remedy_for(error)))
 
 
-@group.command("new")
+FILES = {
+    "larkline.json": (
+        "tests/data/larkline/numbers.json",
+        "a reply from the carrier's documentation, its source, and fictional numbers in it",
+    ),
+    "larkline.py": (
+        "providers/larkline.py",
+        "source, base_url, options, authorisation, first request, next page, fields",
+    ),
+    "test_larkline.py": (
+        "tests/test_providers_larkline.py",
+        "the same facts in the carrier's words, and what only this carrier does",
+    ),
+    "README.md": (
+        "docs/providers/larkline.md",
+        "where to get credentials, options, which numbers are usable, limits",
+    ),
+    "pyproject.toml": ("", "its description"),
+}
+"""Each file of the template: where it goes in a checkout, if there, and what to fill in."""
+
+
+@group.command("new", epilog=example("providers new thrush --package ../thrush"))
 @click.argument("name")
 @click.option(
     "--package",
     "folder",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Make a package of its own in this folder, instead of a built-in.",
+    help="Make a package of its own in this folder, instead of a built-in provider.",
 )
 def new(name: str, folder: Path | None) -> None:
-    """Write the files of a new provider NAME, whose tests already pass, to be filled in.
+    """Write the files of a new provider NAME, to be filled in; its tests already pass.
 
     NAME is in lower case. It becomes the module, the variables' prefix, the test and the page.
+    Nothing is overwritten. Needs a checkout.
     """
     if not TEMPLATE.is_dir():
-        raise click.ClickException("no examples/carrier-package here: this needs a checkout")
+        raise click.ClickException("this needs a checkout: there is no examples/carrier-package")
     kind = "".join(part.capitalize() for part in name.split("_"))
     _check_name(name, kind)
     if folder is not None and find_spec(name):
         raise click.UsageError(f"{name!r} is a module of another package already")
-    files = _files(name, folder)
-    for target in files.values():
+    targets = {
+        source: folder / source.replace("larkline", name)
+        if folder
+        else ROOT / place.replace("larkline", name)
+        for source, (place, _) in FILES.items()
+        if folder or place
+    }
+    for target in targets.values():
         if target.exists():
             raise click.UsageError(f"{_shown(target)} exists already")
-    for source, target in files.items():
+    for source, target in targets.items():
         text = (TEMPLATE / source).read_text("utf-8")
         if folder is None:
             text = text.partition("\n## Install\n")[0]
@@ -233,12 +252,23 @@ def new(name: str, folder: Path | None) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("x", encoding="utf-8") as new_file:
             new_file.write(text.replace("Larkline", kind))
-    _say_what_to_do(name, files, folder)
+    steps = [f"{_shown(target)}: {FILES[source][1]}" for source, target in targets.items()]
+    test = f".venv/bin/pytest {_shown(targets['test_larkline.py'])}"
+    if folder is None:
+        steps.append("docs/providers/README.md: a row in the table of providers")
+        steps.append("CHANGELOG.md: a line")
+    else:
+        test = f".venv/bin/pip install -e {folder} && .venv/bin/python -m pytest {folder}"
+    click.echo("Written. The tests pass as they are, for the invented carrier Larkline. Fill in:")
+    for number, step in enumerate(steps, 1):
+        click.echo(f"{number}. {step}")
+    click.echo(f"Check with:   {test}")
+    click.echo(f"Then with:    .venv/bin/flask providers try {name}")
 
 
 def _check_name(name: str, kind: str) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) or keyword.iskeyword(name):
-        raise click.UsageError(f"{name!r} is no name: a-z, 0-9 and single _, from a letter on")
+        raise click.UsageError(f"{name!r} is no name: use a-z, 0-9 and single _, a letter first")
     if len(name) > 30:
         raise click.UsageError(f"{name!r} is too long: 30 characters at most")
     if name in providers.names():
@@ -249,38 +279,5 @@ def _check_name(name: str, kind: str) -> None:
         raise click.UsageError(f"{name!r} means something else in providers/")
 
 
-def _files(name: str, folder: Path | None) -> dict[str, Path]:
-    if folder is not None:
-        own = ("larkline.json", "larkline.py", "test_larkline.py", "README.md", "pyproject.toml")
-        return {source: folder / source.replace("larkline", name) for source in own}
-    return {
-        "larkline.json": ROOT / "tests" / "data" / name / "numbers.json",
-        "larkline.py": ROOT / "providers" / f"{name}.py",
-        "test_larkline.py": ROOT / "tests" / f"test_providers_{name}.py",
-        "README.md": ROOT / "docs" / "providers" / f"{name}.md",
-    }
-
-
 def _shown(path: Path) -> str:
     return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
-
-
-def _say_what_to_do(name: str, files: Mapping[str, Path], folder: Path | None) -> None:
-    data, adapter, test, page = (_shown(path) for path in list(files.values())[:4])
-    steps = [
-        f"{data}: a reply from the carrier's documentation, its source, numbers made fictional",
-        f"{adapter}: source, base_url, options, authorisation, first request, next page, fields",
-        f"{test}: the same facts in the carrier's words, and what only this carrier does",
-        f"{page}: where to get credentials, options, what is usable, limits",
-    ]
-    click.echo("Written. The tests pass for the invented carrier Larkline. To fill in:")
-    for number, step in enumerate(steps, 1):
-        click.echo(f"{number}. {step}")
-    if folder is None:
-        click.echo("5. docs/providers/README.md: a row; CHANGELOG.md: a line")
-        check = f".venv/bin/pytest {test}"
-    else:
-        click.echo(f"5. {folder}/pyproject.toml: its description")
-        check = f".venv/bin/pip install -e {folder} && .venv/bin/python -m pytest {folder}"
-    click.echo(f"Check with:   {check}")
-    click.echo(f"Then with:    .venv/bin/flask providers try {name}")

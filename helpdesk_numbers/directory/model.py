@@ -8,6 +8,16 @@ import msgspec
 from providers.base.provider import Provider
 
 
+class DirectoryRefused(Exception):
+    """The directory file has so many faults, and no directory before it may stand in."""
+
+    def __init__(self, faults: int) -> None:
+        super().__init__(
+            f"The directory file has {faults} fault(s). Until it is good, nobody sees a number."
+            " The log line directory_refused names them."
+        )
+
+
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a user may see. None means no limit; all limits given must hold."""
 

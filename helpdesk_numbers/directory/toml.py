@@ -5,7 +5,7 @@ docs/directory.md describes the format.
 
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, Literal
 
@@ -13,27 +13,37 @@ import msgspec
 
 from hubspot.schema import MAX_ID
 from providers import load, prefix
+from providers.base import options
 from providers.base.numbers import to_e164
-from providers.base.options import FAULTY, Faults, build, did_you_mean, from_environ, sift
+from providers.base.options import FAULTY, Faults, Problems, did_you_mean, validate
 from providers.base.provider import Provider
 
 from .model import Directory, Portal, Rule
 
-MANY = 20
-"""Faults, after which nobody is told what was meant: that takes a look at all names."""
+MAX_SUGGESTIONS = 20
+"""So many faults may suggest the name that was meant. Each compares with the names of all accounts,
+which takes minutes if ten thousand are misspelt."""
+
+_Tables = Mapping[str, dict[str, Any]]
 
 
-class _PortalTable(msgspec.Struct, forbid_unknown_fields=True):
+class _PortalTable(msgspec.Struct):
     accounts: tuple[str, ...]
     users: Literal["all", "none"] = "all"
     user: dict[str, Any] = {}
 
 
-def read_account(environ: Mapping[str, str], provider: str, faults: list[str]) -> Provider | None:
-    """The one account, named like its provider, out of the `<PROVIDER>_<OPTION>` variables."""
-    kind = _kind(_load(provider), "PROVIDER", faults)
-    options = from_environ(kind.Options, environ, faults, prefix(provider)) if kind else None
-    return _make(kind, options, provider, "PROVIDER", faults) if kind and options else None
+def read_account(environ: Mapping[str, str], provider: str, problems: Problems) -> Provider | None:
+    """Return the one account, named like its provider, or None if there are problems.
+
+    Its options are the variables `<PROVIDER>_<OPTION>`.
+    """
+    kind = _load(provider)
+    if isinstance(kind, str):
+        problems.at("PROVIDER").add(kind)
+        return None
+    given = options.from_environ(kind.Options, environ, problems, prefix(provider))
+    return _make(kind, given, provider, problems.at("PROVIDER"))
 
 
 def parse(
@@ -42,107 +52,82 @@ def parse(
     before: Directory | None = None,
     name: str = "the directory",
 ) -> Directory:
-    """The directory that a TOML text describes. Accounts that `before` has alike are kept.
+    """Return the directory that a TOML text describes. Accounts that `before` has alike are kept.
 
     Raises:
         Faults: all that is wrong with it, each with its place and without its value. `name` is the
             text's own place.
     """
+    problems = Problems()
     try:
         tables = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # its own, or of an endless number or nesting
-        raise Faults([f"{name} is not TOML: {error}"]) from None
-    faults: list[str] = []
-    for key in tables.keys() - {"accounts", "portals"}:
-        faults.append(f"{key}: no such table{did_you_mean(key, ('accounts', 'portals'))}")
-    known = _resolve(_table(tables, "accounts", "", faults), "accounts", environ, faults)
-    accounts = dict(_accounts(known, faults, before))
-    listed = _resolve(_table(tables, "portals", "", faults), "portals", environ, faults)
-    portals = dict(_portals(listed, known, faults))
+        remedy = "correct it there; https://toml.io describes TOML"
+        problems.add(f"{name} is not TOML: {error}", remedy)
+        raise Faults(problems.lines) from None
+    for key in sorted(tables.keys() - {"accounts", "portals"}):
+        problems.at(key).add("no such table" + did_you_mean(key, ("accounts", "portals")))
+    at = problems.at("accounts")
+    listed = _resolve(_tables(tables.get("accounts", {}), at), environ, at)
+    accounts = dict(_accounts(listed, before.accounts if before else {}, at))
+    at = problems.at("portals")
+    portals = _resolve(_tables(tables.get("portals", {}), at), environ, at)
+    directory = Directory(accounts, dict(_portals(portals, listed, at)))
     if not tables.get("portals"):  # a file caught while it is being written, above all
-        faults.append("portals: there are none, so nobody would see a number")
-    if faults:
-        raise Faults(faults)
-    return Directory(accounts, portals)
+        at.add("there are none, so nobody would see a number")
+    if problems.lines:
+        raise Faults(problems.lines)
+    return directory
 
 
-def _table(
-    tables: Mapping[str, Any], name: str, above: str, faults: list[str]
-) -> dict[str, dict[str, Any]]:
-    """The table of tables called `name`, less the entries that are none."""
-    found, place = tables.get(name, {}), above + name
-    if not isinstance(found, dict):
-        faults.append(f"{place}: not a table")
+def _tables(value: Any, problems: Problems) -> _Tables:
+    """The tables in a table, less whatever else is in it."""
+    if not isinstance(value, dict):
+        problems.add("not a table")
         return {}
-    faults += [
-        f"{place}.{key}: not a table" for key, value in found.items() if not isinstance(value, dict)
-    ]
-    return {key: value for key, value in found.items() if isinstance(value, dict)}
+    tables = {key: inner for key, inner in value.items() if isinstance(inner, dict)}
+    for key in value:
+        if key not in tables:
+            problems.at(key).add("not a table")
+    return tables
+
+
+def _resolve(value: Any, environ: Mapping[str, str], problems: Problems) -> Any:
+    """The value with every `env:NAME` in it replaced; FAULTY if one is not set, tables aside."""
+    before = len(problems.lines)
+    if isinstance(value, dict):
+        return {key: _resolve(inner, environ, problems.at(key)) for key, inner in value.items()}
+    if isinstance(value, list):
+        items = enumerate(value)
+        value = [_resolve(item, environ, problems.at(f"[{index}]")) for index, item in items]
+    elif isinstance(value, str) and value.startswith("env:"):
+        name = value.removeprefix("env:")
+        value = environ.get(name)
+        if not value:
+            remedy = "set it, or correct the name after env:"
+            problems.add(f"the environment variable {name} is not set", remedy)
+    return value if len(problems.lines) == before else FAULTY
 
 
 def _accounts(
-    tables: Mapping[str, dict[str, Any]], faults: list[str], before: Directory | None
+    tables: _Tables, before: Mapping[str, Provider], problems: Problems
 ) -> Iterator[tuple[str, Provider]]:
     load_once = cache(_load)  # else the packages installed are gone through for each account
     for name, table in tables.items():
-        place = f"accounts.{name}"
+        at = problems.at(name)
         provider = table.get("provider")
         if not isinstance(provider, str):
             if provider is not FAULTY:
-                faults.append(f"{place}.provider: missing")
-            continue
-        kind = _kind(load_once(provider), f"{place}.provider", faults)
-        given = {key: value for key, value in table.items() if key != "provider"}
-        options = build(kind.Options, given, _below(place), faults) if kind else None
-        if kind is None or options is None:
-            continue
-        old = before.accounts.get(name) if before else None
-        same = old is not None and type(old) is kind and old.options == options
-        made = old if old and same else _make(kind, options, name, place, faults)
-        if made:
-            yield name, made
-
-
-def _make(
-    kind: type[Provider], options: Provider.Options, name: str, place: str, faults: list[str]
-) -> Provider | None:
-    try:
-        return kind(options, name)
-    except Exception as error:  # a third party's, of whatever kind; its text may hold anything
-        faults.append(f"{place}: {kind.name} takes no such options: {type(error).__name__}")
-        return None
-
-
-def _portals(
-    tables: Mapping[str, dict[str, Any]],
-    known: Mapping[str, dict[str, Any]],
-    faults: list[str],
-) -> Iterator[tuple[int, Portal]]:
-    """The portals, as far as they are good: whoever takes them has to look at `faults`."""
-    for text, table in tables.items():
-        place = f"portals.{text}"
-        portal_id = _id(text, place, faults)
-        portal = sift(_PortalTable, table, _below(place), faults)
-        accounts = portal["accounts"] if "accounts" in portal else tuple(known)
-        _check_names(accounts, known, f"{place}.accounts", faults)
-        countries = {str(known[name].get("country", "")) for name in accounts if name in known}
-        country = countries.pop() if len(countries) == 1 else None
-        rules = {}
-        for user, limits in _table(portal, "user", f"{place}.", faults).items():
-            at = f"{place}.user.{user}"
-            user_id = _id(user, at, faults)
-            rule = sift(Rule, limits, _below(at), faults)
-            _check_names(rule.get("accounts") or (), accounts, f"{at}.accounts", faults)
-            if rule.get("numbers"):
-                rule["numbers"] = _normalise(rule["numbers"], country, f"{at}.numbers", faults)
-            if user_id is not None:
-                rules[user_id] = Rule(**rule)
-        if portal_id is not None:
-            yield portal_id, Portal(accounts, portal.get("users", "none"), rules)
-
-
-def _below(place: str) -> Callable[[str], str]:
-    return lambda name: f"{place}.{name}"
+                at.at("provider").add("missing")
+        elif isinstance(kind := load_once(provider), str):
+            at.at("provider").add(kind)
+        else:
+            given = {key: value for key, value in table.items() if key != "provider"}
+            made = options.build(kind.Options, given, at)
+            old = before.get(name)
+            same = old is not None and type(old) is kind and old.options == made
+            if account := old if same else _make(kind, made, name, at):
+                yield name, account
 
 
 def _load(provider: str) -> type[Provider] | str:
@@ -153,53 +138,54 @@ def _load(provider: str) -> type[Provider] | str:
         return str(error.args[0])
 
 
-def _kind(loaded: type[Provider] | str, place: str, faults: list[str]) -> type[Provider] | None:
-    if isinstance(loaded, str):
-        faults.append(f"{place}: {loaded}")
+def _make(
+    kind: type[Provider], given: Provider.Options | None, name: str, problems: Problems
+) -> Provider | None:
+    try:
+        return kind(given, name) if given is not None else None
+    except Exception as error:  # a third party's, of whatever kind; its text may hold anything
+        problems.add(f"{kind.name} takes no such options: {type(error).__name__}")
         return None
-    return loaded
 
 
-def _normalise(
-    numbers: tuple[str, ...], country: str | None, place: str, faults: list[str]
-) -> tuple[str, ...]:
-    """The numbers in E.164; national forms are read by the accounts' one country."""
-    found = [to_e164(text, country or None) for text in numbers]
-    faults += [
-        f"{place}[{index}]: not a phone number" for index, one in enumerate(found) if one is None
-    ]
-    return tuple(one.number for one in found if one)
+def _portals(tables: _Tables, listed: _Tables, problems: Problems) -> Iterator[tuple[int, Portal]]:
+    """The portals as far as they are good. `listed` are the accounts' tables, good or not."""
+    for key, table in tables.items():
+        at = problems.at(key)
+        portal_id = _id(key, at)
+        portal = validate(_PortalTable, table, at)
+        accounts = portal["accounts"] if "accounts" in portal else tuple(listed)
+        _check_names(accounts, listed, at)
+        countries = {str(listed[name].get("country", "")) for name in accounts if name in listed}
+        country = countries.pop() if len(countries) == 1 else None
+        rules = {}
+        for user, limits in _tables(portal.get("user", {}), at.at("user")).items():
+            of_user = at.at("user").at(user)
+            user_id = _id(user, of_user)
+            rule = validate(Rule, limits, of_user)
+            _check_names(rule.get("accounts") or (), accounts, of_user)
+            if texts := rule.get("numbers"):  # national forms are of the accounts' one country
+                numbers = [to_e164(text, country or None) for text in texts]
+                for index in (i for i, number in enumerate(numbers) if number is None):
+                    of_user.at(f"numbers[{index}]").add("not a phone number")
+                rule["numbers"] = tuple(number.number for number in numbers if number)
+            rules[user_id] = Rule(**rule)
+        yield portal_id, Portal(accounts, portal.get("users", "none"), rules)
 
 
 def _check_names(
-    names: tuple[str, ...],
-    known: Mapping[str, Any] | tuple[str, ...],
-    place: str,
-    faults: list[str],
+    names: tuple[str, ...], known: Mapping[str, Any] | tuple[str, ...], problems: Problems
 ) -> None:
     for index, name in enumerate(names):
         if name not in known:
-            meant = did_you_mean(name, known) if len(faults) < MANY else ""
-            faults.append(f"{place}[{index}]: no account {name!r}{meant}")
+            few = len(problems.lines) < MAX_SUGGESTIONS
+            suggestion = did_you_mean(name, known) if few else ""
+            problems.at(f"accounts[{index}]").add(f"no account {name!r}{suggestion}")
 
 
-def _id(text: str, place: str, faults: list[str]) -> int | None:
+def _id(text: str, problems: Problems) -> int:
+    """The id that a key is, or a number that none has."""
     if re.fullmatch(r"[1-9][0-9]{0,18}", text) and int(text) < MAX_ID:
         return int(text)
-    faults.append(f"{place}: not an id of HubSpot's, which are positive integers")
-    return None
-
-
-def _resolve(value: Any, at: str, environ: Mapping[str, str], faults: list[str]) -> Any:
-    """The value with every `env:NAME` in it replaced, by FAULTY where NAME is not set."""
-    if isinstance(value, dict):
-        return {key: _resolve(one, f"{at}.{key}", environ, faults) for key, one in value.items()}
-    if isinstance(value, list):
-        listed = enumerate(value)
-        return [_resolve(one, f"{at}[{index}]", environ, faults) for index, one in listed]
-    if isinstance(value, str) and value.startswith("env:"):
-        name = value.removeprefix("env:")
-        if not environ.get(name):
-            faults.append(f"{at}: the environment variable {name} is not set")
-        return environ.get(name) or FAULTY
-    return value
+    problems.add("not an id: HubSpot's are positive integers")
+    return 0

@@ -1,14 +1,8 @@
-"""Why a signature does not match: which usual suspect, changed back, makes it match.
+"""Why a signature does not match. Pure, like hubspot/signature.py."""
 
-Pure, like hubspot/signature.py.
-"""
-
-import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
-from typing import Any, NamedTuple
-from urllib.parse import unquote
+from typing import NamedTuple
 
 from ..signature import (
     MAX_AGE_MS,
@@ -16,13 +10,11 @@ from ..signature import (
     OLD_VERSION_HEADER,
     TIMESTAMP_HEADER,
     V3_HEADER,
-    Headers,
     Version,
-    matches,
-    sign_as_is,
 )
-from . import candidates
-from .candidates import BASE, SET_PUBLIC_URL, Change, Variants
+from .candidates import Match, RefusedRequest, bare, find, split
+
+__all__ = ["Diagnosis", "RefusedRequest", "diagnose"]
 
 
 class Diagnosis(NamedTuple):
@@ -30,32 +22,6 @@ class Diagnosis(NamedTuple):
 
     cause: str
     remedy: str
-
-
-class RefusedRequest(NamedTuple):
-    """A request that was refused, as it arrived.
-
-    `uri` is the URL that it was verified for, `others` are URLs that HubSpot may have signed: the
-    one that is registered, or the one that a failing request was seen with.
-    """
-
-    method: str
-    uri: str
-    headers: Headers
-    body: bytes
-    others: tuple[str, ...] = ()
-
-
-_Variant = tuple[Any, tuple[Change, ...]]
-
-
-class _Found(NamedTuple):
-    """What was signed, and the changes that made of it what arrived."""
-
-    version: Version
-    uri: str
-    timestamp: str
-    changes: Sequence[Change]
 
 
 def diagnose(
@@ -69,7 +35,7 @@ def diagnose(
     just_arrived: bool = True,
     public_url: str | None = None,
 ) -> Diagnosis:
-    """The one cause that fits best, and its remedy.
+    """Find the one cause that fits best, and its remedy.
 
     `path` is the webhook's path, to tell the base URL by. Not `thorough`, it makes at most some
     hundred signatures of small requests, for use while a caller waits. `just_arrived` says that
@@ -78,254 +44,164 @@ def diagnose(
     """
     headers = request.headers
     in_old = headers.get(V3_HEADER) is None and headers.get(OLD_HEADER) is not None
-    where = OLD_HEADER if in_old else V3_HEADER
-    given = headers.get(where)
-    if given is None or not given.strip():
-        return Diagnosis(
-            "no signature header arrived" if given is None else "the signature header is empty",
-            f"if HubSpot sent this, something in front drops {where}: let it pass",
+    header = OLD_HEADER if in_old else V3_HEADER
+    signature = headers.get(header) or ""
+    match = find(request, signature, secrets, path, thorough=thorough)
+    if not match:
+        return next(_malformed(request, header, thorough))
+    faults = [
+        *_wrong_header(match.version, request),
+        *_wrong_url(request, match, path, public_url),
+        *_wrong_parts(request, match, signature),
+    ]
+    if match.version == "v3":
+        faults += _clock(request, now_ms, just_arrived, alone=not faults)
+    if match.version not in versions and (match.version == "v3" or not faults):
+        caution = "" if match.version == "v3" else "; it does not protect against replay"
+        remedy = f"add {match.version} to HUBSPOT_SIGNATURE_VERSIONS{caution}"
+        faults.append(Diagnosis(f"signed with {match.version}, which is not accepted", remedy))
+    if not faults:
+        return Diagnosis("nothing: the signature is valid", "look for another cause")
+    causes, remedies = map(dict.fromkeys, zip(*faults, strict=True))
+    return Diagnosis(" and ".join(causes), "; ".join(remedies))
+
+
+_BODY = "something in front changes the body: let it pass as it comes"
+_HEADERS = "something in front changes headers: let them pass as they come"
+_URL = "something in front changes the URL: stop that, or register one that it leaves as it is"
+_AS_SENT = f"whoever signs has to sign the text of {TIMESTAMP_HEADER} as it is sent"
+_IN_MS = f"whoever signs has to send {TIMESTAMP_HEADER} in milliseconds since 1970, 13 digits"
+
+
+def _malformed(request: RefusedRequest, header: str, thorough: bool) -> Iterator[Diagnosis]:
+    """Tell what can be seen of a request whose signature nothing makes match, the best first."""
+    signature, timestamp = (request.headers.get(name) for name in (header, TIMESTAMP_HEADER))
+    lost = "if HubSpot sent this, something in front drops {}: let it pass"
+    if not signature or not signature.strip():
+        missing = signature is None
+        cause = "no signature header arrived" if missing else "the signature header is empty"
+        yield Diagnosis(cause, lost.format(header))
+    elif not re.fullmatch("[0-9a-f]{64}|[0-9a-z]{34,43}", bare(signature)):
+        yield Diagnosis(
+            "the signature header does not hold a signature of HubSpot's",
+            f"{header} has to hold 44 characters of Base64 (v3) or 64 hexadecimal digits (v2, v1);"
+            " if HubSpot sent this, something in front cuts or rewrites it",
         )
-    in_words = partial(_in_words, path=path, public_url=public_url)
-    find = partial(_find, request, secrets=secrets, path=path, thorough=thorough)
-    found = find(given)
-    if found:
-        changes = [*_misnamed(found.version, headers), *found.changes]
-        if found.version == "v3":
-            changes += _off_time(found.timestamp, now_ms, just_arrived, changes)
-        if found.version not in versions and (found.version == "v3" or not changes):
-            changes.append(_not_accepted(found.version))
-        return in_words(changes, found.uri) if changes else _NOTHING
-    if spoilt := _spoilt(request, where, given):
-        return spoilt
-    # HubSpot may send an older signature beside v3: v2 vouches for URL and body, v1 for the body,
-    # both for the secret.
-    beside = find(headers.get(OLD_HEADER) or "") if where == V3_HEADER else None
-    if beside and beside.version in _BESIDE:
-        return in_words([*beside.changes, _BESIDE[beside.version]], beside.uri)
-    if where == V3_HEADER and not re.fullmatch("[0-9]{13}", headers.get(TIMESTAMP_HEADER) or ""):
-        return Diagnosis(
-            "the timestamp was rewritten on the way",
-            f"HubSpot's has 13 digits: let {TIMESTAMP_HEADER} pass untouched",
+    if header == V3_HEADER and not timestamp:
+        yield Diagnosis("the timestamp header is missing", lost.format(TIMESTAMP_HEADER))
+    if request.method.upper() != "POST" or not request.body:
+        # https://github.com/Gitlawb/node/issues/336
+        arrived = f"{request.method[:20]} with {len(request.body)} bytes"
+        remedy = (
+            "register the URL that a redirect leads to, or have what drops the body let it pass"
         )
-    return Diagnosis(
+        yield Diagnosis(f"HubSpot sends POST with a body, not {arrived}", remedy)
+    if header == V3_HEADER and not re.fullmatch("[0-9]{13}", timestamp or ""):
+        remedy = f"HubSpot's has 13 digits: let {TIMESTAMP_HEADER} pass untouched"
+        yield Diagnosis("the timestamp was rewritten on the way", remedy)
+    yield Diagnosis(
         "wrong secret",
         "HUBSPOT_CLIENT_SECRET is not the secret of the app that signed: copy the client secret"
         " from the app's Auth page (not a pat-… token, not the developer API key); if it is the"
         " right one, the request was forged or changed beyond recognition"
-        + ("" if thorough else ": `flask webhook explain` tries more"),
+        + ("" if thorough else "; `flask webhook explain FILE` tries more, given the request"),
     )
 
 
-_NOTHING = Diagnosis("nothing: the signature is valid", "look for another cause than the signature")
-# What it means that nothing makes the v3 signature match, and an older one beside it does.
-_BESIDE = {
-    "v2": Change(
-        "the timestamp was changed on the way (the v2 signature beside it matches)",
-        f"something in front changes {TIMESTAMP_HEADER}: let it pass untouched",
-    ),
-    "v1": Change(
-        "HubSpot signed another URL (the v1 signature beside it, which leaves out the URL,"
-        " matches)",
-        "compare the URL that this service saw with the registered one (`flask"
-        " channel-connection show`), and register one without a query",
-    ),
-}
+def _wrong_header(version: Version, request: RefusedRequest) -> Iterator[Diagnosis]:
+    in_v3 = request.headers.get(V3_HEADER) is not None
+    named = request.headers.get(OLD_VERSION_HEADER)
+    arrived = "as v3" if in_v3 else f"as {named[:20]}" if named else f"without {OLD_VERSION_HEADER}"
+    if arrived != f"as {version}":
+        to = V3_HEADER if version == "v3" else f"{OLD_HEADER} with {OLD_VERSION_HEADER}: {version}"
+        remedy = f"whoever signs or forwards has to send it as {to}"
+        yield Diagnosis(f"a {version} signature arrived {arrived}", remedy)
+    elif not in_v3 and request.headers.get(TIMESTAMP_HEADER):  # which HubSpot sends with v3 alone
+        # https://github.com/stripe/stripe-dotnet/issues/1880
+        remedy = f"something in front drops {V3_HEADER}: let it pass"
+        yield Diagnosis(f"{V3_HEADER} did not arrive, though its timestamp did", remedy)
 
 
-def _in_words(
-    changes: Sequence[Change], uri: str, *, path: str, public_url: str | None
-) -> Diagnosis:
-    base = uri.partition("?")[0].rstrip("/").removesuffix(path).rstrip("/")[:200]
-    causes = dict.fromkeys(change.cause for change in changes)
-    texts = [change.remedy for change in changes]
+def _wrong_url(
+    request: RefusedRequest, match: Match, path: str, public_url: str | None
+) -> Iterator[Diagnosis]:
+    scheme, host, target = split(request.uri)
+    at, called = target.partition("?")[0], match.target.partition("?")[0]
+    prefix, other = (url.rstrip("/").removesuffix(path).rstrip("/") for url in (at, called))
+    base = f"{match.scheme}://{match.host}{other}"[:200]
+    remedy = f"set PUBLIC_URL={base}"
     if public_url:  # it may well be right for HubSpot, and this request a test of somebody's
-        other = (
-            f"PUBLIC_URL is {public_url}, and whoever signed called {BASE}: {SET_PUBLIC_URL} only"
-            " if HubSpot calls that (`flask channel-connection show`); else correct the sender"
+        remedy = (
+            f"PUBLIC_URL is {public_url}, and whoever signed called {base}: {remedy} only if"
+            " HubSpot calls that (`flask channel-connection show`); else correct the sender"
         )
-        texts = [other if text.startswith(SET_PUBLIC_URL) else text for text in texts]
-    remedies = list(dict.fromkeys(text.replace(BASE, base) for text in texts))
-    told = [one for one in remedies if not any(one + " " in other for other in remedies)]
-    return Diagnosis(" and ".join(causes), "; ".join(told))
+    elif (host, prefix) == (match.host, other):
+        number = "the number of proxies that set X-Forwarded-Proto"
+        remedy += f" (or, without it, TRUSTED_PROXIES to {number})"
+    if scheme != match.scheme:
+        yield Diagnosis(f"{scheme} for {match.scheme}", remedy)
+    if host != match.host:
+        yield Diagnosis(f"another host ({host[:100]} for {match.host[:100]})", remedy)
+    twice = prefix.removeprefix(other)
+    if called == at + "/":
+        register = "register exactly the URL that arrives: flask channel-connection update --url"
+        yield Diagnosis("a trailing slash was lost on the way", f"{register} {base}{path}")
+    elif at == called + "/":
+        yield Diagnosis("a trailing slash was added on the way", "have the proxy add none")
+    elif prefix == other + twice != other and other.endswith(twice):
+        remedy = f"SCRIPT_NAME says it too, so set PUBLIC_URL={base.removesuffix(twice)}"
+        yield Diagnosis(f"the path prefix {twice[:100]} is there twice", remedy)
+    elif prefix + path == at != called == other + path and "%" not in called:
+        cause = f"another path prefix ({prefix[:100] or 'none'} for {other[:100] or 'none'})"
+        yield Diagnosis(cause, remedy)
+    elif target != match.target:
+        # A value may be somebody's address or number, and causes are logged.
+        shown = (re.sub("=[^&]*", "=…", url)[:100] for url in (target, match.target))
+        yield Diagnosis("another path or query ({} for {})".format(*shown), _URL)
 
 
-def _misnamed(version: Version, headers: Headers) -> Iterator[Change]:
-    """What is wrong with the headers around a signature that matches."""
-    named = headers.get(OLD_VERSION_HEADER)
-    if headers.get(V3_HEADER) is not None:
-        arrived_as = "v3"
-    else:
-        arrived_as = named if named in ("v1", "v2") else "v2" if version == "v3" else version
-    if version != arrived_as:
-        old = f"{OLD_HEADER} with {OLD_VERSION_HEADER}: {version}"
-        yield Change(
-            f"a {version} signature arrived as {arrived_as}",
-            "whoever signs or forwards has to send it as "
-            + (V3_HEADER if version == "v3" else old),
-        )
-    elif version != "v3" and headers.get(TIMESTAMP_HEADER):  # which HubSpot sends with v3 alone
-        yield Change(
-            f"{V3_HEADER} did not arrive, though its timestamp did",
-            f"something in front drops {V3_HEADER}: let it pass",
-        )
-    elif version not in ("v3", named):
-        yield Change(
-            f"{OLD_VERSION_HEADER} does not name the version",
-            f"whoever signs or forwards has to send {OLD_VERSION_HEADER}: {version}",
-        )
+def _wrong_parts(request: RefusedRequest, match: Match, signature: str) -> Iterator[Diagnosis]:
+    if match.quoted:
+        remedy = "take the quotes out of HUBSPOT_CLIENT_SECRET"
+        yield Diagnosis("the secret has quotes around it", remedy)
+    timestamp = request.headers.get(TIMESTAMP_HEADER) or ""
+    if match.timestamp != timestamp and "," not in timestamp:
+        words = {"": "not signed", timestamp[:-3]: "signed in seconds and sent in milliseconds"}
+        how = words.get(match.timestamp, f"signed as {match.timestamp[:30]}, not as it was sent")
+        yield Diagnosis(f"the timestamp was {how}", _AS_SENT)
+    if match.body.strip() != request.body.strip():
+        yield Diagnosis("the body was parsed and written anew on the way", _BODY)
+    elif match.body != request.body:
+        yield Diagnosis("white space around the body was changed on the way", _BODY)
+    for name, text in (("timestamp", timestamp), ("signature", signature)):
+        if "," in text:  # https://github.com/ZoeyVid/NPMplus/issues/3815
+            yield Diagnosis(f"the {name} header was sent twice", _HEADERS)
+    if bare(signature) != bare(match.signature):  # issue 11
+        form = "44 characters of Base64" if match.version == "v3" else "64 hexadecimal digits"
+        remedy = f"whoever signs has to send a {match.version} signature so"
+        yield Diagnosis(f"the signature is not written as {form}", remedy)
+    elif signature.partition(",")[0] != match.signature:
+        # https://eshopman-com.pages.dev/insights/hubspot-development/decoding-hubspot-v3-signature-validation-when-spaces-become-plus-signs/
+        forms = "'+' to a space, escapes, quotes, padding or case"
+        yield Diagnosis(f"the signature header was altered ({forms})", _HEADERS)
 
 
-def _not_accepted(version: Version) -> Change:
-    caution = "" if version == "v3" else "; it does not protect against replay"
-    return Change(
-        f"signed with {version}, which is not accepted",
-        f"add {version} to HUBSPOT_SIGNATURE_VERSIONS{caution}",
-    )
-
-
-def _off_time(
-    timestamp: str, now_ms: int, just_arrived: bool, others: Sequence[Change]
-) -> Iterator[Change]:
-    """What is wrong with the time, although the signature matches."""
-    in_ms = f"whoever signs has to send {TIMESTAMP_HEADER} in milliseconds since 1970, 13 digits"
+def _clock(
+    request: RefusedRequest, now_ms: int, just_arrived: bool, *, alone: bool
+) -> Iterator[Diagnosis]:
+    timestamp = request.first(TIMESTAMP_HEADER)
     if not re.fullmatch("[0-9]{1,19}", timestamp):
-        yield Change("the timestamp is not a whole number", in_ms)
+        yield Diagnosis("the timestamp is not a whole number", _IN_MS)
         return
     age_ms = now_ms - int(timestamp)
-    if abs(age_ms) <= MAX_AGE_MS:
-        return
-    if unit := {10: "seconds", 16: "microseconds", 19: "nanoseconds"}.get(len(timestamp)):
-        yield Change(f"the timestamp is in {unit}, not in milliseconds", in_ms)
-    elif just_arrived or not others:
-        caution = " (judged by the time now: receivedAt says when it arrived)"
-        yield Change(
+    unit = {10: "seconds", 16: "microseconds", 19: "nanoseconds"}.get(len(timestamp))
+    if abs(age_ms) > MAX_AGE_MS and unit:
+        yield Diagnosis(f"the timestamp is in {unit}, not in milliseconds", _IN_MS)
+    elif abs(age_ms) > MAX_AGE_MS and (just_arrived or alone):
+        # https://github.com/JSONbored/loopover/issues/3811
+        later = "" if just_arrived else " (judged by the time now: receivedAt says when it arrived)"
+        yield Diagnosis(
             f"the timestamp is {abs(age_ms) // 1000} s {'old' if age_ms > 0 else 'in the future'}",
             "if the request was fresh, this machine's clock is wrong: set it by NTP; else it was"
-            " sent again later, and is rightly refused" + ("" if just_arrived else caution),
+            f" sent again later, and is rightly refused{later}",
         )
-
-
-def _spoilt(request: RefusedRequest, where: str, given: str) -> Diagnosis | None:
-    """What can be seen to be wrong with a request whose signature nothing makes match."""
-    headers = request.headers
-    if not _possible_versions(given):
-        return Diagnosis(
-            "the signature header does not hold a signature of HubSpot's",
-            f"{where} has to hold 44 characters of Base64 (v3) or 64 hexadecimal digits (v2, v1);"
-            " if HubSpot sent this, something in front cuts or rewrites it",
-        )
-    if where == V3_HEADER and not headers.get(TIMESTAMP_HEADER):
-        return Diagnosis(
-            "the timestamp header is missing",
-            f"if HubSpot sent this, something in front drops {TIMESTAMP_HEADER}: let it pass",
-        )
-    if request.method.upper() != "POST":
-        return Diagnosis(
-            f"HubSpot sends POST, and {request.method[:20]} arrived",
-            "a redirect on the way makes POST another method: register the URL it leads to",
-        )
-    if not request.body:
-        return Diagnosis(
-            "the body is missing",
-            "HubSpot's requests have one: something in front drops it, or it was not written down",
-        )
-    length = headers.get("Content-Length") or ""
-    if re.fullmatch("[0-9]{1,9}", length) and int(length) != len(request.body):
-        return Diagnosis(
-            f"the body is not the one that was sent (Content-Length {length}, {len(request.body)}"
-            " bytes here)",
-            "something in front changes the body, or it was not written down to the byte",
-        )
-    return None
-
-
-# How far to search, in bytes to be signed, and as how many of them each signature counts besides.
-# Whoever sends the request decides how much there is to be tried.
-_LIVE, _THOROUGH = 2**20, 2**28
-_SIGNATURE = 2**12
-
-
-def _find(
-    request: RefusedRequest, given: str, *, secrets: Sequence[str], path: str, thorough: bool
-) -> _Found | None:
-    """The version and the fewest changes with which the signature matches."""
-    left = _THOROUGH if thorough else _LIVE
-    bare = _bare(_unwrapped(given))
-    for version in _possible_versions(given):
-        axes = _axes(version, request, secrets, path, thorough)
-        for choice in _choices(axes, thorough=thorough):
-            body, timestamp, target, host, scheme, secret = (value for value, _ in choice)
-            uri = f"{scheme}://{host}{target}"
-            left -= _SIGNATURE + len(uri) + len(body)
-            if left < 0:
-                return None
-            expected = sign_as_is(version, secret, request.method, uri, body, timestamp)
-            if matches(bare, [_bare(expected)]):
-                changes = [change for _, made in reversed(choice) for change in made]
-                if "," in given:
-                    changes.append(candidates.sent_twice("signature"))
-                if given.partition(",")[0] != expected:
-                    changes.append(_ALTERED)
-                return _Found(version, uri, timestamp, changes)
-    return None
-
-
-_ALTERED = Change(
-    "the signature header was altered ('+' to a space, escapes, quotes, padding or case)",
-    "something in front treats headers as form data: let it pass them untouched",
-)
-
-
-def _possible_versions(given: str) -> tuple[Version, ...]:
-    """A signature's form tells the version: Base64 for v3, hexadecimal for the older ones."""
-    given = _unwrapped(given)
-    if re.fullmatch("[0-9A-Fa-f]{64}", given):
-        return ("v1", "v2")  # v1 leaves out the URL, so there is less to try
-    return ("v3",) if re.fullmatch("[A-Za-z0-9+/ _-]{40,44}", given.rstrip("=")) else ()
-
-
-def _bare(signature: str) -> str:
-    """What is left of a signature whatever a header goes through."""
-    return re.sub("[^a-z0-9]", "", signature.lower())
-
-
-def _unwrapped(signature: str) -> str:
-    given = unquote(unquote(signature[:500])).partition(",")[0].strip("\"' ")
-    return re.sub("^(sha256|v[123])=", "", given)
-
-
-def _axes(
-    version: Version, request: RefusedRequest, secrets: Sequence[str], path: str, thorough: bool
-) -> list[Variants[Any]]:
-    """What may have been signed: body, timestamp, path with query, host, scheme and secret.
-
-    The longest come first, for of equally many changes those in the last are tried first.
-    """
-    headers, others = request.headers, request.others
-    scheme, host, target = candidates.split(request.uri)
-    timestamp = headers.get(TIMESTAMP_HEADER) or ""
-    schemes: Variants[str] = {scheme: ()}
-    hosts: Variants[str] = {host: ()}
-    targets: Variants[str] = {target: ()}
-    times: Variants[str] = {timestamp: ()}
-    if version != "v1":
-        schemes = candidates.schemes(scheme)
-        hosts = candidates.hosts(host, headers, others)
-        targets = candidates.targets(target, path, headers, others, thorough=thorough)
-    if version == "v3":
-        targets = candidates.as_v3_signs(targets)
-        times = candidates.timestamps(timestamp, thorough=thorough)
-    bodies = candidates.bodies(request.body, thorough=thorough)
-    return [bodies, times, targets, hosts, schemes, candidates.secrets(secrets)]
-
-
-def _choices(axes: Sequence[Variants[Any]], *, thorough: bool) -> Iterator[tuple[_Variant, ...]]:
-    """Every choice of one variant an axis, those that take the fewest changes first."""
-    by_number: list[dict[int, list[_Variant]]] = [{} for _ in axes]
-    for groups, axis in zip(by_number, axes, strict=True):
-        for variant in axis.items():
-            groups.setdefault(len(variant[1]), []).append(variant)
-    for numbers in sorted(itertools.product(*by_number), key=sum):
-        if numbers[0] and sum(numbers) > 1 and not thorough:
-            continue  # a changed body is tried with all else as it is
-        yield from itertools.product(*map(dict.__getitem__, by_number, numbers))

@@ -1,16 +1,16 @@
-"""Typed values out of the environment or a TOML table, with every fault named at once.
+"""Typed values out of the environment or a TOML table, with every faulty field named at once.
 
 A msgspec Struct is the table: its fields are the names, types, defaults and help texts. The
-service's settings, a provider's options and the directory's tables are all read by `build`.
+service's settings, a provider's options and the directory's tables are all read here.
 """
 
 import difflib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cache
-from types import UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import msgspec
 from msgspec import UNSET, Meta, ValidationError
@@ -28,13 +28,8 @@ class Secret(str):
         return "'***'"
 
 
-URL = Annotated[
-    str,
-    Meta(
-        pattern=r"^https?://[^/\s?#]+[^\s?#]*\Z",
-        title="an http or https URL without a query",
-    ),
-]
+_URL = r"^https?://[^/\s?#]+[^\s?#]*\Z"
+URL = Annotated[str, Meta(pattern=_URL, title="an http or https URL without a query")]
 """A base URL: http or https, with a host, without query."""
 
 
@@ -46,194 +41,199 @@ class Faults(ValueError):
         super().__init__("\n".join(self.faults))
 
 
-NOT_JSON = (ValueError, RecursionError)
-"""What `json.loads` raises; none of their texts shows what was read."""
+class Problem(str):
+    """A line that says what is wrong, `place: text`. `remedy` is what to do, if that is special."""
+
+    place = text = remedy = ""
+
+
+@dataclass
+class Problems:
+    """Collects what is wrong with some input, each problem by its place.
+
+    `problems.at("accounts").at("acme").add("not a table")` adds `accounts.acme: not a table` to
+    `problems.lines`, which all that come from one another by `at` share. With `variables`, the
+    names below are those of environment variables: `auth_token` is `TWILIO_AUTH_TOKEN`.
+    """
+
+    place: str = ""
+    lines: list[Problem] = field(default_factory=list)
+    variables: bool = False
+
+    def at(self, path: str) -> "Problems":
+        """Return the collector for a place below this one: `name`, `[0]` or `numbers[0].name`."""
+        if self.variables:
+            name = re.split(r"\W", path, maxsplit=1)[0]
+            path = name.upper() + path.removeprefix(name)
+        dot = "" if self.variables or not self.place or path.startswith("[") else "."
+        return Problems(self.place + dot + path, self.lines)
+
+    def add(self, text: str, remedy: str = "") -> None:
+        """Add what is wrong at this place, and what to do about it if that is special."""
+        problem = Problem(f"{self.place}: {text}" if self.place else text)
+        problem.place, problem.text, problem.remedy = self.place, text, remedy
+        self.lines.append(problem)
+
 
 FAULTY: Any = object()
-"""In place of a value that was given but is not good; what is wrong with it is listed already."""
+"""In place of a field's value that is not good, when `problems` has that already."""
 
 
-def sift(
-    struct: type[msgspec.Struct],
-    values: Mapping[str, Any],
-    place: Callable[[str], str],
-    faults: list[str],
+def validate(
+    struct: type[msgspec.Struct], values: Mapping[str, Any], problems: Problems
 ) -> dict[str, Any]:
-    """The good ones among the `values` of a `struct`, and its defaults; the rest is in `faults`.
+    """Return the good ones among the `values` of a `struct`, and the defaults of those not given.
 
-    `place` turns a field's name into what the reader knows it by (`auth_token` into
-    `TWILIO_AUTH_TOKEN` or `accounts.acme.auth_token`). Texts are converted to numbers and
-    booleans where a field wants those, since the environment has nothing but texts. A struct's own
-    `__post_init__` raises ValueError("field: what is wrong"), or Faults with several of these.
+    Of each other field, `problems` gets the first thing that is wrong. Texts become numbers and
+    booleans where a field wants those, since the environment has nothing but texts.
     """
-    known = _fields(struct)
-    given, found = dict(values), []
-    for name in values.keys() - known.keys():
-        found.append(f"{place(name)}: no such option{did_you_mean(name, known)}")
-        for meant in _near(name, known):
-            given.setdefault(meant, FAULTY)
-    for name, field in known.items():
-        if name in given:
-            given[name] = _value(field.type, given[name], place(name), _help(field), found)
-        else:
-            given[name] = _default(field)
-            if field.required:
-                found.append(f"{place(name)}: missing{_help(field)}")
-    given = {name: given[name] for name in known}
-    found += _objections(struct, given, place)
-    faults += sorted(found)
-    return {name: value for name, value in given.items() if value is not FAULTY}
+    known, good = _fields(struct), {}
+    misspelt = [near for name in values.keys() - known.keys() for near in _near(name, known)]
+    values = {**dict.fromkeys(misspelt, FAULTY), **values}
+    for name in sorted(known.keys() | values.keys()):
+        if name not in known:
+            problems.at(name).add(f"no such option{did_you_mean(name, known)}")
+        elif name not in values:
+            if known[name].required:
+                problems.at(name).add(f"missing{_help(known[name])}")
+            else:
+                good[name] = default_of(known[name])
+        elif (value := values[name]) is not FAULTY:
+            kind = known[name].type
+            try:
+                value = _in_any_case(value, _choices(kind))
+                good[name] = msgspec.convert(value, kind, strict=False, dec_hook=_to_secret)
+            except ValidationError as error:
+                path, text = _in_words(str(error), kind)
+                problems.at(name + path).add(text + _help(known[name]))
+    return good
 
 
-def _objections(
-    struct: type[msgspec.Struct], values: Mapping[str, Any], place: Callable[[str], str]
-) -> Iterator[str]:
-    """What the struct's own `__post_init__` has against values that nothing is known against.
+def build(struct: type[T], values: Mapping[str, Any], problems: Problems) -> T | None:
+    """Return the `struct` with these values, see `validate`; None if any of them is not good.
 
-    It stops at its first objection, so the field that this names gets its default, and another try.
+    Once all fields are good, the struct's own `__post_init__` is asked. It raises
+    ValueError("field: what is wrong"), or Faults with several of these.
     """
-    if not hasattr(struct, "__post_init__"):
-        return
-    known = _fields(struct)
-    faulty = {name for name, value in values.items() if value is FAULTY}
-    for _ in known:
-        try:
-            struct(**values)
-        except ValueError as error:
-            said = getattr(error, "faults", (str(error),))
-            named = [re.split(r"\W", fault, maxsplit=1)[0] for fault in said]
-            for name, fault in zip(named, said, strict=True):
-                if name not in faulty:
-                    yield place(name) + fault.removeprefix(name)
-            faulty |= set(named)
-            values = {**values, **{name: _default(known[name]) for name in known if name in named}}
-        except Exception:  # it met FAULTY
-            if not faulty:
-                raise
-            return
-        else:
-            return
-
-
-def _value(kind: Any, value: Any, place: str, said: str, found: list[str]) -> Any:
-    """`value` as `kind`, or FAULTY and everything that is wrong with it, not just the first."""
-    if value is FAULTY:
-        return FAULTY
-    kinds = _kinds(kind)
-    choices = [choice for one in kinds if get_origin(one) is Literal for choice in get_args(one)]
-    if isinstance(value, list) and (item := _item(kind)):
-        value = [
-            _value(item, one, f"{place}[{index}]", said, found) for index, one in enumerate(value)
-        ]
-        if FAULTY in value:
-            return FAULTY
-    elif isinstance(value, dict) and (tables := [one for one in kinds if _is_struct(one)]):
-        built = build(tables[0], value, lambda name: f"{place}.{name}", found)
-        return FAULTY if built is None else built
-    elif isinstance(value, str):
-        value = next((one for one in choices if str(one).casefold() == value.casefold()), value)
+    before = len(problems.lines)
+    good = validate(struct, values, problems)
+    if len(good) < len(_fields(struct)):
+        return None
     try:
-        return msgspec.convert(value, kind, strict=False, dec_hook=_to_secret)
-    except ValidationError as error:
-        allowed = f"{place}: expected one of {', '.join(map(str, choices))}" if choices else ""
-        found.append((allowed or _located(place, error, kind)) + said)
-        return FAULTY
-
-
-def build(
-    struct: type[T],
-    values: Mapping[str, Any],
-    place: Callable[[str], str],
-    faults: list[str],
-) -> T | None:
-    """The `struct` with these values, see `sift`; None if any of them is not good."""
-    count = len(faults)
-    good = sift(struct, values, place, faults)
-    whole = len(good) == len(_fields(struct)) and len(faults) == count
-    return struct(**good) if whole else None
+        built = struct(**good)
+    except ValueError as error:
+        for fault in error.faults if isinstance(error, Faults) else (str(error),):
+            name, _, text = fault.partition(": ")
+            problems.at(name).add(text)
+    return built if len(problems.lines) == before else None
 
 
 def in_environ(
-    struct: type[msgspec.Struct], environ: Mapping[str, str], faults: list[str], prefix: str = ""
-) -> tuple[dict[str, Any], Callable[[str], str]]:
-    """`values` and `place` for `sift`: the variables that are a struct's field names in upper case.
+    struct: type[msgspec.Struct], environ: Mapping[str, str], problems: Problems, prefix: str = ""
+) -> tuple[dict[str, Any], Problems]:
+    """Return values and problems for `validate`, of variables that are `prefix` and field name.
 
-    An empty variable counts as unset. Lists are comma-separated, or JSON; those of tables are JSON.
+    Both are in upper case. An empty variable counts as unset. Lists are comma-separated, or JSON;
+    those of tables are JSON.
     """
     values: dict[str, Any] = {}
-    for field in _fields(struct).values():
-        variable = (prefix + field.name).upper()
-        if text := environ.get(variable, "").strip():
-            item = _item(field.type)
-            try:
-                values[field.name] = text if item is None else _split(text, item)
-            except NOT_JSON as error:
-                faults.append(f"{variable}: not JSON: {error}")
-                values[field.name] = FAULTY
-    return values, lambda name: (prefix + name).upper()
+    variables = Problems(prefix.upper(), problems.lines, variables=True)
+    for name, info in _fields(struct).items():
+        if text := environ.get((prefix + name).upper(), "").strip():
+            values[name] = _split(text, info.type, variables.at(name))
+    return values, variables
 
 
 def from_environ(
-    struct: type[T], environ: Mapping[str, str], faults: list[str], prefix: str = ""
+    struct: type[T], environ: Mapping[str, str], problems: Problems, prefix: str = ""
 ) -> T | None:
-    """The `struct` out of the environment; None if any value is not good."""
-    return build(struct, *in_environ(struct, environ, faults, prefix), faults)
+    """Return the `struct` out of the environment; None if any value is not good."""
+    return build(struct, *in_environ(struct, environ, problems, prefix))
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """` (did you mean 'x'?)` if one of `known` is close to `name`, else nothing."""
-    return "".join(f" (did you mean {close!r}?)" for close in _near(name, known))
+    """Return ` (did you mean 'x'?)` if one of `known` is close to `name`, else nothing."""
+    return "".join(f" (did you mean {near!r}?)" for near in _near(name, known))
 
 
 def _near(name: str, known: Iterable[str]) -> list[str]:
     return difflib.get_close_matches(name, list(known), n=1)
 
 
-def is_secret(field: FieldInfo) -> bool:
-    """Whether the field holds a secret, alone, optional or in a list."""
-    return Secret in _leaves(field.type)
+def is_secret(info: FieldInfo) -> bool:
+    """Return whether the field holds a secret, alone, optional or in a list."""
+    return Secret in _parts(info.type)
 
 
-def _leaves(kind: Any) -> set[Any]:
-    inner = get_args(kind)
-    return set().union(*map(_leaves, inner)) if inner else {kind}
+def describe(info: FieldInfo) -> str:
+    """Return the field's help text, from its `msgspec.Meta(description=…)`."""
+    return _meta(info.type, "description")
+
+
+def default_of(info: FieldInfo) -> Any:
+    """Return the field's default, or `msgspec.UNSET` if it has none."""
+    if info.default_factory is not msgspec.NODEFAULT:
+        return info.default_factory()
+    return UNSET if info.default is msgspec.NODEFAULT else info.default
 
 
 # A large directory reads tens of thousands of tables by the same few structs and types, and what
 # `typing` says about these takes longer than all the rest.
 @cache
 def _fields(struct: type[msgspec.Struct]) -> Mapping[str, FieldInfo]:
-    return {field.name: field for field in fields(struct)}
+    return {info.name: info for info in fields(struct)}
 
 
 @cache
-def _kinds(kind: Any) -> list[Any]:
-    """What an optional or annotated type may be."""
-    if get_origin(kind) in (Union, UnionType, Annotated):
-        return [one for inner in get_args(kind) for one in _kinds(inner)]
-    return [kind]
+def _parts(kind: Any) -> list[Any]:
+    """The type and all that it is made of: other types, annotations, a Literal's choices."""
+    return [kind, *(part for inner in get_args(kind) for part in _parts(inner))]
 
 
 @cache
-def _item(kind: Any) -> Any:
-    """What it holds if it is a list or tuple, else None."""
-    lists = [one for one in _kinds(kind) if get_origin(one) in (tuple, list)]
-    return get_args(lists[0])[0] if lists else None
+def _choices(kind: Any) -> list[str | int]:
+    return [part for part in _parts(kind) if isinstance(part, str | int)]
 
 
-def _is_struct(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+@cache
+def _table(kind: Any) -> type[msgspec.Struct] | None:
+    """The struct that a field holds, alone or in a list."""
+    types = [part for part in _parts(kind) if isinstance(part, type)]
+    return next((part for part in types if issubclass(part, msgspec.Struct)), None)
 
 
-def _split(text: str, item: Any) -> Any:
-    of_tables = any(map(_is_struct, _kinds(item)))
-    if of_tables or text.startswith("["):
-        try:
+@cache
+def _meta(kind: Any, attribute: str) -> str:
+    """The first text of that name in a type's annotations, the outer ones first."""
+    metas = [part for part in reversed(_parts(kind)) if isinstance(part, Meta)]
+    return next((text for meta in metas if (text := getattr(meta, attribute))), "")
+
+
+def _help(info: FieldInfo) -> str:
+    text = describe(info)
+    return f" ({text})" if text else ""
+
+
+def _split(text: str, kind: Any, problems: Problems) -> Any:
+    """The text, or the list in it where the field holds one."""
+    if not any(get_origin(part) in (tuple, list) for part in _parts(kind)):
+        return text
+    try:
+        if _table(kind) or text.startswith("["):
             return json.loads(text)
-        except NOT_JSON:
-            if of_tables:
-                raise
+    except (ValueError, RecursionError) as error:  # whose texts show nothing of what was read
+        if _table(kind):
+            problems.add(f"not JSON: {error}")
+            return FAULTY
     return [part for part in map(str.strip, text.split(",")) if part]
+
+
+def _in_any_case(value: Any, choices: list[str | int]) -> Any:
+    """The choice that a text, or each text in a list, is but for capitals."""
+    if choices and isinstance(value, list):
+        return [_in_any_case(item, choices) for item in value]
+    by_text = {str(choice).casefold(): choice for choice in choices}
+    return by_text.get(value.casefold(), value) if isinstance(value, str) else value
 
 
 def _to_secret(kind: type, value: object) -> object:
@@ -252,39 +252,20 @@ _WORDS = {
 }
 
 
-def _located(place: str, error: ValidationError, kind: Any) -> str:
-    """The fault in an operator's words: msgspec's are `Expected `int | null`, got `str``."""
-    what, _, path = str(error).partition(" - at `$")
+def _in_words(message: str, kind: Any) -> tuple[str, str]:
+    """Where below its field, and in an operator's words, msgspec finds something wrong.
+
+    Its own words are such as "Expected `int | null`, got `str` - at `$[1]`".
+    """
+    what, _, path = message.partition(" - at `$")
+    path = path.rstrip("`")
+    if (table := _table(kind)) and (match := re.match(r"Object (\w+) .*field `(.*)`", what)):
+        lacks, name = match[1] == "missing", match[2]
+        text = "missing" if lacks else f"no such option{did_you_mean(name, _fields(table))}"
+        return f"{path}.{name}", text
+    if (choices := _choices(kind)) and "`array" not in what:
+        return path, f"expected one of {', '.join(map(str, choices))}"
     if form := _meta(kind, "title"):
         what = re.sub(r"`str[^`]*` matching regex '.*'$", form, what)
-    what = re.sub(r"`(\w+)( \| null)?`", lambda found: _WORDS.get(found[1], found[0]), what)
-    return f"{place}{path.rstrip('`')}: {what[:1].lower()}{what[1:]}"
-
-
-def _help(field: FieldInfo) -> str:
-    text = describe(field)
-    return f" ({text})" if text else ""
-
-
-def describe(field: FieldInfo) -> str:
-    """The field's help text, from its `msgspec.Meta(description=…)`."""
-    return _meta(field.type, "description")
-
-
-@cache
-def _meta(kind: Any, attribute: str) -> str:
-    """The first text of that name in a type's annotations, the outer ones first."""
-    found = [getattr(meta, attribute, None) for meta in reversed(getattr(kind, "__metadata__", ()))]
-    found += [_meta(inner, attribute) for inner in get_args(kind)]
-    return next((text for text in found if text), "")
-
-
-def default_of(field: FieldInfo) -> Any:
-    """The field's default, or `msgspec.UNSET` if it has none."""
-    if field.default_factory is not msgspec.NODEFAULT:
-        return field.default_factory()
-    return UNSET if field.default is msgspec.NODEFAULT else field.default
-
-
-def _default(field: FieldInfo) -> Any:
-    return FAULTY if field.required else default_of(field)
+    what = re.sub(r"`(\w+)( \| null)?`", lambda word: _WORDS.get(word[1], word[0]), what)
+    return path, what[:1].lower() + what[1:]

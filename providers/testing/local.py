@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import fields
 
 from ..base.numbers import to_e164
-from ..base.options import build, is_secret
+from ..base.options import Problems, build, is_secret
 from ..base.provider import PhoneNumber, Provider, Query
 
 
@@ -31,9 +31,9 @@ class LocalContract:
 
     def account(self, **changes: Any) -> Provider:
         """An account of `options` and `changes`, as the directory makes one."""
-        faults: list[str] = []
-        options = build(self.provider.Options, self.settings() | changes, str, faults)
-        assert options is not None, faults
+        problems = Problems()
+        options = build(self.provider.Options, self.settings() | changes, problems)
+        assert options is not None, problems.lines
         return self.provider(options, "the-account")
 
     def secrets(self) -> set[str]:
@@ -65,14 +65,14 @@ class LocalContract:
         for field in fields(self.provider.Options):
             if field.required:
                 given = {k: v for k, v in self.settings().items() if k != field.name}
-                faults: list[str] = []
-                assert build(self.provider.Options, given, str, faults) is None
-                assert [fault for fault in faults if fault.startswith(field.name)]
+                problems = Problems()
+                assert build(self.provider.Options, given, problems) is None
+                assert [line for line in problems.lines if line.startswith(field.name)]
 
     def test_an_unknown_option_is_named(self) -> None:
-        faults: list[str] = []
-        assert not build(self.provider.Options, self.settings() | {"colour": "red"}, str, faults)
-        assert [fault for fault in faults if fault.startswith("colour")]
+        problems = Problems()
+        assert not build(self.provider.Options, self.settings() | {"colour": "red"}, problems)
+        assert [line for line in problems.lines if line.startswith("colour")]
 
     def test_secrets_do_not_show_in_an_account(self) -> None:
         account = self.account()

@@ -27,7 +27,7 @@ from tabulate import tabulate
 
 import providers
 from providers.base.errors import ProviderError
-from providers.base.options import build
+from providers.base.options import Problems, build
 from providers.base.provider import Deadline, PhoneNumber, Provider, Query
 from providers.testing import ProviderContract
 from providers.testing.carrier import Asked, Carrier, Reply
@@ -177,10 +177,10 @@ def account_of(
     more = {"base_url": url + below}
     if hasattr(kind, "oauth_url"):
         more["oauth_url"] = url + TOKEN_PATH
-    faults: list[str] = []
-    built = build(kind.Options, {**options, **more}, str, faults)
+    problems = Problems()
+    built = build(kind.Options, {**options, **more}, problems)
     if built is None:
-        raise ValueError(f"options of the contract: {faults}")
+        raise ValueError(f"options of the contract: {problems.lines}")
     return kind(built, name)
 
 

@@ -30,7 +30,7 @@ def flask(settings: dict[str, str], *arguments: str, stdin: str = "", cwd: Path 
 
 
 def here(settings: dict[str, str], *arguments: str, stdin: str = "") -> Done:
-    """The same in this process."""
+    """Run a command in this process, with just these settings."""
     group = FlaskGroup(create_app=lambda: create_app(settings), load_dotenv=False)
     runner = CliRunner(env={n: v for n, v in settings.items() if n in PROXY})
     result = runner.invoke(group, arguments, input=stdin, prog_name="flask")

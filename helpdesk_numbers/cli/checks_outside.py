@@ -1,0 +1,174 @@
+"""What `flask check` finds at HubSpot, and at the public URL that HubSpot calls."""
+
+import time
+from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
+
+import msgspec
+import requests
+
+from helpdesk_numbers.service import Service
+from helpdesk_numbers.settings import ConfigurationError, Settings
+from helpdesk_numbers.webhook import PATH
+from hubspot.schema import NumbersRequest
+from hubspot.settings_api import CallingSettings, ChannelConnection, SettingsError, why_no_answer
+from hubspot.signature import MAX_AGE_MS
+
+from .answer import ask_webhook
+from .checks import Check, Finding
+from .connection import (
+    UNKNOWN_APP,
+    advice,
+    make_client,
+    malformed,
+    unusable,
+    webhook_url,
+    what_users_see,
+)
+
+MAX_SKEW_S = 60
+"""HubSpot's window is 5 minutes; a clock that is a minute off is broken and gets worse."""
+
+
+def _clock(service: Service) -> Iterator[Finding]:
+    started, url = time.time(), service.settings.hubspot_api_base_url
+    try:
+        answer = requests.head(url, timeout=10, allow_redirects=False)
+        theirs = parsedate_to_datetime(answer.headers["Date"]).timestamp()
+    except requests.RequestException as error:
+        yield Finding("clock", None, f"left out: HubSpot told no time: {why_no_answer(error)}")
+        return
+    except (KeyError, ValueError, OverflowError):
+        yield Finding("clock", None, "left out: HubSpot told no time")
+        return
+    skew_s = (started + time.time()) / 2 - theirs  # theirs is in whole seconds
+    text = f"{abs(skew_s):.0f} s {'ahead of' if skew_s > 0 else 'behind'} HubSpot's"
+    yield Finding(
+        "clock",
+        abs(skew_s) <= MAX_SKEW_S,
+        text if abs(skew_s) >= 2 else "agrees with HubSpot's",
+        f"set it by NTP: from {MAX_AGE_MS // 1000} s on, every request gets a 401",
+    )
+
+
+def _malformed_public_url(service: Service) -> Iterator[Finding]:
+    url = webhook_url(service.settings)
+    if url and (reason := malformed(url)):
+        text = f"{url.removesuffix(PATH)}: {reason}"
+        yield Finding("public URL", False, text, "correct PUBLIC_URL")
+
+
+def _service_there(service: Service) -> Iterator[Finding]:
+    url = webhook_url(service.settings)
+    if url is None:
+        yield Finding(
+            "public URL",
+            False,
+            "PUBLIC_URL is not set, so the URL that HubSpot signs is guessed from each request",
+            "set PUBLIC_URL to the service's outside base URL",
+        )
+    elif reason := unusable(url):
+        remedy = "start the service, or correct PUBLIC_URL"
+        yield Finding("public URL", False, f"{url.removesuffix(PATH)}: {reason}", remedy)
+    else:
+        yield Finding("public URL", True, f"{url.removesuffix(PATH)}/healthz answers")
+        if service.settings.hubspot_client_secret:
+            yield _signed_request(service.settings, url)
+
+
+_REMEDIES = {
+    None: f"PUBLIC_URL followed by {PATH} must lead to this service: look at what is in between",
+    "INVALID_AUTHENTICATION": (
+        "the service there has another HUBSPOT_CLIENT_SECRET or PUBLIC_URL, or a proxy changes"
+        " requests: its log says which, and `flask webhook explain --from-log FILE` reads it"
+    ),
+    "APP_MISMATCH": "the service there has another HUBSPOT_APP_ID: set the same one here and there",
+}
+"""What to do about the category of an error; None: it is not this service's."""
+
+
+def _signed_request(settings: Settings, url: str) -> Finding:
+    """Whether the service has our secret: it gets a request as from a portal that is none of ours,
+    so that no carrier is asked."""
+    request = NumbersRequest(settings.hubspot_app_id or 1, 1, 1)
+    name, log = "webhook", "see the service's log"
+    try:
+        with requests.Session() as session:
+            answer = ask_webhook(session, request, settings.hubspot_client_secret[0], url, url)
+    except (requests.RequestException, ValueError) as error:
+        return Finding(name, False, f"a signed request: {why_no_answer(error)}", log)
+    status = answer.response.status_code
+    text = f"a signed request is answered with {status}"
+    if answer.numbers() is not None:
+        return Finding(name, True, text)
+    category = None if status == 404 else _category(answer.response.content)
+    if category is None:
+        text += ", and not by this service"
+    return Finding(name, False, text, _REMEDIES.get(category, log))
+
+
+def _category(body: bytes) -> str | None:
+    """The category of an error in HubSpot's shape, or None if the body is anything else."""
+    try:
+        return msgspec.json.decode(body, type=dict[str, str]).get("category")
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _registration(service: Service) -> Iterator[Finding]:
+    name, calling = "registration", "calling settings"
+    try:
+        client = make_client(service.settings)
+    except ConfigurationError as error:
+        names = " and ".join(fault.partition(":")[0] for fault in error.faults)
+        yield Finding(name, None, f"left out: {names} not set")
+        yield Finding(calling, None, f"left out: {names} not set")
+        return
+    try:
+        connection, calling_settings = client.fetch(), client.fetch_calling()
+    except SettingsError as error:
+        yield Finding(name, False, str(error), advice(error))
+        yield Finding(calling, None, "left out: HubSpot did not answer that")
+        return
+    if connection is None and calling_settings is None:
+        text = f"HubSpot has no calling settings for app {client.app_id}"
+        yield Finding(name, False, text, UNKNOWN_APP)
+        return
+    yield from _connection(connection, webhook_url(service.settings))
+    yield _calling(calling, calling_settings)
+
+
+def _connection(connection: ChannelConnection | None, ours: str | None) -> Iterator[Finding]:
+    name = "registration"
+    if connection is None:
+        remedy = "once the service runs: flask channel-connection create"
+        yield Finding(name, False, "there is none", remedy)
+        return
+    if ours is None:
+        text = f"{connection.url}, with no PUBLIC_URL here to compare it with"
+        yield Finding(name, True, text)
+    else:
+        same = connection.url == ours
+        remedy = f"flask channel-connection update --url {ours}, or correct PUBLIC_URL"
+        text = connection.url if same else f"{connection.url}, not {ours}"
+        yield Finding(name, same, text, remedy)
+    remedy = "once it is tested, release it: flask channel-connection update --ready"
+    yield Finding("released", connection.is_ready, what_users_see(connection), remedy)
+
+
+def _calling(name: str, calling: CallingSettings | None) -> Finding:
+    if calling is None:
+        return Finding(name, False, "there are none", "set up the app's calling extension")
+    inbound = calling.supports_inbound_calling
+    text = {True: "true", False: "false", None: "not given"}[inbound]
+    remedy = "help desk needs inbound calling: set it to true in the app's calling settings"
+    return Finding(name, inbound is True, f"supportsInboundCalling is {text}", remedy)
+
+
+OUTSIDE = (
+    Check(("clock",), _clock, needs_network=True),
+    Check(("public URL",), _malformed_public_url),
+    Check(("public URL",), _service_there, needs_network=True),
+    Check(("registration", "calling settings"), _registration, needs_network=True),
+)
+"""What can be checked once all settings are well-formed. A name is settled by its first finding."""
