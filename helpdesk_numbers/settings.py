@@ -88,9 +88,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     hubspot_portal_ids: Annotated[
         tuple[Id, ...],
-        Meta(
-            description="required with `PROVIDER`: the portals, comma-separated, that see its numbers"
-        ),
+        Meta(description="required with `PROVIDER`: portals that see its numbers, comma-separated"),
     ] = ()
     lookup_deadline: Annotated[
         float,
