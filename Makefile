@@ -6,7 +6,7 @@ BIN := .venv/bin
 
 # What `make check` leaves to `make test`: real servers, and the slowest of the others.
 SLOW := $(addprefix --ignore-glob=tests/test_,system_* cli_connection_faults.py cli_providers_new.py \
-  directory_large.py providers_wrong_adapters.py)
+  directory_large.py hubspot_diagnosis.py providers_wrong_adapters.py webhook_mutations.py)
 
 .PHONY: help demo run check test lint format docs lock interop prism prism-providers bench
 
