@@ -7,35 +7,46 @@ from statistics import median
 
 @dataclass(frozen=True)
 class Bar:
-    """One line of the table. `least`: the bar is a lower bound, else an upper one."""
+    """One line of the table. `least`: the bar is a lower bound, else an upper one.
+
+    `measured` is None where this machine lacks what is needed; `detail` says what. `instead` is
+    another bar for the same thing, of which one is enough.
+    """
 
     name: str
     limit: float
-    measured: float
+    measured: float | None
     unit: str = ""
     least: bool = False
     detail: str = ""
+    instead: "Bar | None" = None
 
     @property
-    def met(self) -> bool:
-        """Whether the bar is reached."""
-        return self.measured >= self.limit if self.least else self.measured <= self.limit
+    def verdict(self) -> str:
+        """`met`, `MISSED` or `skipped`."""
+        if self.measured is None:
+            return "skipped"
+        reached = self.measured >= self.limit if self.least else self.measured <= self.limit
+        return "met" if reached else self.instead.verdict if self.instead else "MISSED"
 
     def row(self) -> list[str]:
         """Name, bar, measured, verdict and detail."""
         sign = "≥" if self.least else "≤"
-        figures = [f"{value:.2f}".rstrip("0").rstrip(".") for value in (self.limit, self.measured)]
-        limit, measured = (f"{figure} {self.unit}".strip() for figure in figures)
-        return [
-            self.name,
-            f"{sign} {limit}",
-            measured,
-            "met" if self.met else "MISSED",
-            self.detail,
-        ]
+        limit = f"{sign} {_figure(self.limit)} {self.unit}".strip()
+        measured = "" if self.measured is None else f"{_figure(self.measured)} {self.unit}".strip()
+        name = self.name
+        if self.instead:
+            other = self.instead.row()
+            name, limit = f"{name}, or {other[0]}", f"{limit}, or {other[1]}"
+            measured = f"{measured}; {other[2]}"
+        return [name, limit, measured, self.verdict, self.detail]
 
 
 Benchmark = Callable[[], list[Bar]]
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.2f}".rstrip("0").rstrip(".")
 
 
 def summary(values: Sequence[float], unit: str = "") -> str:
@@ -47,4 +58,9 @@ def summary(values: Sequence[float], unit: str = "") -> str:
 
 def ratio(ours: Sequence[float], baseline: Sequence[float]) -> float:
     """The median of the rounds' ratios: what disturbs one round disturbs both of its halves."""
-    return median(one / other for one, other in zip(ours, baseline, strict=True))
+    return median(mine / theirs for mine, theirs in zip(ours, baseline, strict=True))
+
+
+def difference(ours: Sequence[float], baseline: Sequence[float]) -> float:
+    """The median of the rounds' differences."""
+    return median(mine - theirs for mine, theirs in zip(ours, baseline, strict=True))

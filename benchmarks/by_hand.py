@@ -16,10 +16,10 @@ from flask.typing import ResponseReturnValue
 from twilio.rest import Client
 
 app = Flask(__name__)
-secret = os.environ["BY_HAND_SECRET"].encode()
-accounts = json.loads(os.environ["BY_HAND_ACCOUNTS"])  # portal → SID of its sub-account
-client = Client(os.environ["BY_HAND_SID"], os.environ["BY_HAND_TOKEN"])  # type: ignore[no-untyped-call] # twilio
-client.api.base_url = os.environ["BY_HAND_CARRIER"]  # the one line that no quick start has
+secret = os.environ["PEER_SECRET"].encode()
+accounts = json.loads(os.environ["PEER_ACCOUNTS"])  # portal → SID of its sub-account
+client = Client(os.environ["PEER_SID"], os.environ["PEER_TOKEN"])  # type: ignore[no-untyped-call] # twilio
+client.api.base_url = os.environ["PEER_CARRIER"]  # the one line that no quick start has
 
 
 @app.post("/hubspot/phone-numbers")
@@ -42,6 +42,8 @@ def phone_numbers() -> ResponseReturnValue:
                 "friendlyName": (number.friendly_name or "")[:24],
             }
             for number in numbers
-            if number.capabilities and number.capabilities["voice"]  # type: ignore[index] # twilio: typed as object
+            if number.capabilities
+            and number.capabilities["voice"]  # type: ignore[index] # twilio: typed as object
+            and number.voice_receive_mode != "fax"  # type: ignore[comparison-overlap] # and this
         ]
     }

@@ -5,7 +5,7 @@
 Speaks TLS, as carriers do, with a key and its certificate from that file, and prints its URL. Every
 account has the same NUMBERS, whoever asks. Pages are made once by tests/support/carrier.py, which
 follows Twilio's description, and sent from memory after that, so that the carrier takes little of
-the processors that it shares with the server measured.
+the core that it shares with the load generator.
 
 `GET /calls` tells how many pages have been asked for; `GET /hang?AC1,AC2` makes these accounts (or
 `*`: all; nothing: none) take requests and say nothing.
@@ -63,9 +63,13 @@ class Connection(asyncio.Protocol):
             self.transport.write(Reply({}).encoded())
         else:
             State.calls += 1
-            if not State.hanging & {"*", target.split("/")[3]}:
+            if State.hanging & {"*", target.split("/")[3]}:
+                return
+            if State.delay_s:
                 loop = asyncio.get_running_loop()
                 loop.call_later(State.delay_s, self.send, page(target))
+            else:
+                self.send(page(target))
 
     def send(self, answer: bytes) -> None:
         if not self.transport.is_closing():

@@ -31,11 +31,11 @@ class Ask:
     wire: bytes
 
 
-def signed(url: str, portals: int, label: str = "", first: int = 0) -> list[Ask]:
+def signed(url: str, portals: int, label: str = "", first: int = 0, user: int = 1001) -> list[Ask]:
     """One request a portal, signed now, thus good for five minutes."""
-    made = []
+    asks = []
     for portal in range(FIRST_PORTAL + first, FIRST_PORTAL + first + portals):
-        body = json.dumps({"appId": APP_ID, "portalId": portal, "userId": 1001}).encode()
+        body = json.dumps({"appId": APP_ID, "portalId": portal, "userId": user}).encode()
         now_ms = time.time_ns() // 1_000_000
         headers = {
             "Host": urlsplit(url).netloc,
@@ -44,22 +44,22 @@ def signed(url: str, portals: int, label: str = "", first: int = 0) -> list[Ask]
             **signed_headers("v3", SECRET, "POST", url + PATH, body, now_ms),
         }
         lines = [f"POST {PATH} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
-        made.append(Ask(label, "\r\n".join([*lines, "", ""]).encode() + body))
-    return made
+        asks.append(Ask(label, "\r\n".join([*lines, "", ""]).encode() + body))
+    return asks
 
 
 @dataclass
 class Run:
-    """What came of it. Times are in milliseconds."""
+    """What came of it, each under the label of what was asked. Times are in milliseconds."""
 
     seconds: float = 0.0
     times_ms: dict[str, list[float]] = field(default_factory=dict)
-    statuses: Counter[int] = field(default_factory=Counter)
+    statuses: dict[str, Counter[int]] = field(default_factory=dict)
 
     @property
     def answers(self) -> int:
         """How many there were."""
-        return sum(self.statuses.values())
+        return sum(map(len, self.times_ms.values()))
 
     @property
     def rate(self) -> float:
@@ -73,8 +73,9 @@ class Run:
 
     def check(self, *expected: int) -> "Run":
         """Itself, if every answer had an expected status (200 if none is given)."""
-        if other := set(self.statuses) - set(expected or (200,)):
-            raise RuntimeError(f"unexpected statuses: {other} in {self.statuses}")
+        for label, statuses in self.statuses.items():
+            if set(statuses) - set(expected or (200,)):
+                raise RuntimeError(f"unexpected statuses: {label} {dict(statuses)}")
         return self
 
 
@@ -183,6 +184,26 @@ def open_loop(url: str, asks: Sequence[Ask], per_second: float, seconds: float) 
     return asyncio.run(_open_loop(url, asks, per_second, seconds))
 
 
+def at_once(url: str, asks: Sequence[Ask]) -> Run:
+    """All of them in the same moment, each on a connection of its own; returns with the last."""
+    return asyncio.run(_at_once(url, asks))
+
+
+async def _at_once(url: str, asks: Sequence[Ask]) -> Run:
+    run = Run()
+    connected = await asyncio.gather(*(_connect(url) for _ in asks))
+    started = time.perf_counter()
+
+    async def call(caller: _Caller, ask: Ask) -> None:
+        status = await caller.send(ask.wire)
+        _note(run, ask, status, time.perf_counter() - started)
+        caller.transport.abort()
+
+    await asyncio.gather(*map(call, connected, asks))
+    run.seconds = time.perf_counter() - started
+    return run
+
+
 async def _open_loop(url: str, asks: Sequence[Ask], per_second: float, seconds: float) -> Run:
     run = Run()
     idle = list(await asyncio.gather(*(_connect(url) for _ in range(32))))
@@ -210,5 +231,5 @@ async def _open_loop(url: str, asks: Sequence[Ask], per_second: float, seconds: 
 
 
 def _note(run: Run, ask: Ask, status: int, took_s: float) -> None:
-    run.statuses[status] += 1
+    run.statuses.setdefault(ask.label, Counter())[status] += 1
     run.times_ms.setdefault(ask.label, []).append(took_s * 1000)

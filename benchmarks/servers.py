@@ -1,10 +1,8 @@
-"""Ours, the baselines and the carrier, as real processes on free ports of 127.0.0.1."""
+"""Ours and the carrier, as real processes on free ports of 127.0.0.1, each on the core it has."""
 
 import atexit
 import json
 import os
-import runpy
-import signal
 import socket
 import subprocess
 import sys
@@ -15,36 +13,40 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from unittest.mock import patch
 
 import certifi
 import requests
 
 from benchmarks.load import APP_ID, FIRST_PORTAL, SECRET, signed
-from tests.support.server import ROOT, environ, free_port, procfile
+from tests.support.server import ROOT, Server, procfile, started
 
 PARENT_SID = "AC" + "f" * 32
 TOKEN = "a-token-of-benchmarks"
-WORKERS = 2
-PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+DELAY_S = 0.08
+"""What the carrier takes for a page, unless told otherwise."""
+
+CORES = sorted(os.sched_getaffinity(0))
+SERVER_CORE, LOAD_CORE = CORES[0], CORES[-1]
+"""Servers have the one; this process, which makes the load, and the carrier have the other."""
+
+PROXIES = {name: "" for word in ("http", "https", "all", "no")
+           for name in (f"{word}_proxy", f"{word}_proxy".upper())}  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Running:
+class Running(Server):
     """A server that is up, and the seconds from the start of its process to its first answer."""
 
-    url: str
-    process: "subprocess.Popen[bytes]"
     started_in_s: float
 
     def pss_mb(self) -> float:
-        """The memory of master and workers in MB, what they share counted once."""
+        """The memory of all its processes in MB, what they share counted once."""
         pids = [self.process.pid, *_children(self.process.pid)]
         return sum(_pss_kib(pid) for pid in pids) / 1024
 
     def cpu_s(self) -> float:
-        """Processor time of the workers so far."""
-        return sum(_cpu_s(pid) for pid in _children(self.process.pid))
+        """Processor time so far of its workers, or of itself where it has none."""
+        return sum(_cpu_s(pid) for pid in _children(self.process.pid) or [self.process.pid])
 
 
 def sid(index: int) -> str:
@@ -66,8 +68,8 @@ def fixed() -> Iterator[Running]:
         f'[accounts.main]\nprovider = "twilio"\naccount_sid = "{sid(0)}"\nauth_token = "{TOKEN}"\n'
         f'[portals.{FIRST_PORTAL}]\naccounts = ["desk"]\n'
     )
-    with _ours({"DIRECTORY_TOML": text}) as running:
-        yield running
+    with _ours({"DIRECTORY_TOML": text}) as server:
+        yield server
 
 
 @contextmanager
@@ -79,102 +81,44 @@ def ours(carrier: str, accounts: int, **settings: str) -> Iterator[Running]:
         f'[portals.{FIRST_PORTAL + index}]\naccounts = ["a{index}"]\n'
         for index in range(accounts)
     ]
-    with _ours({"DIRECTORY_TOML": "".join(tables), **settings}) as running:
-        yield running
+    with _ours({"DIRECTORY_TOML": "".join(tables), **settings}) as server:
+        yield server
 
 
 @contextmanager
 def _ours(settings: Mapping[str, str]) -> Iterator[Running]:
-    given = {"HUBSPOT_CLIENT_SECRET": SECRET, "HUBSPOT_APP_ID": str(APP_ID), **settings}
-    with _gunicorn(procfile(), given) as running:
-        yield running
+    required = {"HUBSPOT_CLIENT_SECRET": SECRET, "HUBSPOT_APP_ID": str(APP_ID)}
+    with running(procfile(), {**required, **settings}) as server:
+        yield server
 
 
 @contextmanager
-def bare() -> Iterator[Running]:
-    """The baseline `bare`."""
-    with _baseline("benchmarks.bare:app", {}) as running:
-        yield running
-
-
-@contextmanager
-def least() -> Iterator[Running]:
-    """`least.py`."""
-    with _baseline("benchmarks.least:app", {"LEAST_SECRET": SECRET}) as running:
-        yield running
-
-
-@contextmanager
-def by_hand(carrier: str, accounts: int, **settings: str) -> Iterator[Running]:
-    """The baseline `by-hand`, with the same accounts as `ours`."""
-    sids = {FIRST_PORTAL + index: sid(index) for index in range(accounts)}
-    given = {
-        "BY_HAND_SECRET": SECRET,
-        "BY_HAND_SID": PARENT_SID,
-        "BY_HAND_TOKEN": TOKEN,
-        "BY_HAND_CARRIER": carrier,
-        "BY_HAND_ACCOUNTS": json.dumps(sids),
-        **settings,
-    }
-    with _baseline("benchmarks.by_hand:app", given) as running:
-        yield running
-
-
-@contextmanager
-def _baseline(app: str, settings: Mapping[str, str]) -> Iterator[Running]:
-    with tempfile.NamedTemporaryFile("w", suffix=".py") as conf:
-        conf.write(_plain_configuration(settings))
-        conf.flush()
-        with _gunicorn(["gunicorn", "--config", conf.name, app], settings) as running:
-            yield running
-
-
-def _plain_configuration(settings: Mapping[str, str]) -> str:
-    """gunicorn.conf.py's values alone: the baselines start without a line of our code."""
-    needed = {"HUBSPOT_CLIENT_SECRET": SECRET, "PROVIDER": "static", "STATIC_NUMBERS": "[]"}
-    with patch.dict(os.environ, environ({**needed, "HUBSPOT_PORTAL_IDS": "1", **settings})):
-        values = runpy.run_path(str(ROOT / "gunicorn.conf.py"))
-    plain = {
-        name: value
-        for name, value in values.items()
-        if not name.startswith("_") and isinstance(value, int | float | str) and name != "bind"
-    }
-    return "".join(f"{name} = {value!r}\n" for name, value in plain.items())
-
-
-@contextmanager
-def _gunicorn(command: list[str], settings: Mapping[str, str]) -> Iterator[Running]:
-    port = free_port()
-    given = environ({"PORT": str(port), "WEB_CONCURRENCY": str(WORKERS), **settings})
-    given = {name: value for name, value in given.items() if name.lower() not in PROXIES}
-    given |= {"PYTHONPATH": str(ROOT), "REQUESTS_CA_BUNDLE": trusted()}
-    url = f"http://127.0.0.1:{port}"
-    with tempfile.TemporaryFile() as log:
-        started = time.perf_counter()
-        process = subprocess.Popen(command, cwd=ROOT, env=given, stdout=log, stderr=log)
+def running(command: list[str], settings: Mapping[str, str]) -> Iterator[Running]:
+    """A server on its core, up and answering; of one worker unless told otherwise."""
+    trust = {"REQUESTS_CA_BUNDLE": trusted(), "NODE_EXTRA_CA_CERTS": certificate()}
+    environ = {**PROXIES, **trust, "PYTHONPATH": str(ROOT), "WEB_CONCURRENCY": "1", **settings}
+    began = time.perf_counter()
+    with started([*on_server_core(), *command], environ) as server:
         try:
-            _wait(process, port)
-            yield Running(url, process, time.perf_counter() - started)
+            _wait_until_up(server)
+            took_s = time.perf_counter() - began
+            yield Running(server.url, server.process, server.log, took_s)
         except BaseException:
-            log.seek(0)
-            sys.stderr.write(log.read().decode()[-2000:])
+            sys.stderr.write(server.output()[-2000:])
             raise
-        finally:
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
 
-def _wait(process: "subprocess.Popen[bytes]", port: int) -> None:
+def on_server_core() -> list[str]:
+    """What to put before a command that is to run on the servers' core."""
+    return ["taskset", "--cpu-list", str(SERVER_CORE)]
+
+
+def _wait_until_up(server: Server) -> None:
     """Return once the server has answered the webhook's route, whatever it says."""
-    url = f"http://127.0.0.1:{port}"
-    wire = signed(url, 1, first=-1)[0].wire
+    wire = signed(server.url, 1, first=-1)[0].wire
+    port = int(server.url.rpartition(":")[2])
     deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and process.poll() is None:
+    while time.monotonic() < deadline and server.process.poll() is None:
         try:
             with socket.create_connection(("127.0.0.1", port), 10) as connection:
                 connection.sendall(wire)
@@ -186,33 +130,33 @@ def _wait(process: "subprocess.Popen[bytes]", port: int) -> None:
 
 
 @cache
-def _folder() -> Path:
+def scratch() -> Path:
     """A folder that is removed at the end."""
-    made = tempfile.TemporaryDirectory()
-    atexit.register(made.cleanup)
-    return Path(made.name)
+    folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    return Path(folder.name)
 
 
 @cache
 def certificate() -> str:
     """The file of the carrier's key and certificate, made for this run."""
-    made = _folder() / "carrier.pem"
+    path = scratch() / "carrier.pem"
     subprocess.run(
         ["openssl", "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt",
          "ec_paramgen_curve:P-256", "-days", "2", "-subj", "/CN=carrier",
-         "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", made, "-out", made],
+         "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", path, "-out", path],
         check=True,
         capture_output=True,
     )  # fmt: skip
-    return str(made)
+    return str(path)
 
 
 @cache
 def trusted() -> str:
     """The certificates that everybody trusts by default, and the carrier's: as many as usual."""
-    made = _folder() / "trusted.pem"
-    made.write_text(Path(certifi.where()).read_text() + Path(certificate()).read_text())
-    return str(made)
+    path = scratch() / "trusted.pem"
+    path.write_text(Path(certifi.where()).read_text() + Path(certificate()).read_text())
+    return str(path)
 
 
 @dataclass(frozen=True)
@@ -223,21 +167,23 @@ class Carrier:
 
     def calls(self) -> int:
         """Pages asked for so far."""
-        answer: dict[str, int] = requests.get(
-            f"{self.url}/calls", timeout=10, verify=trusted()
-        ).json()
+        answer: dict[str, int] = self._get("/calls").json()
         return answer["calls"]
 
     def hang(self, *sids: str) -> None:
         """Let these accounts hang and no others; `*` is all of them."""
-        requests.get(f"{self.url}/hang?{','.join(sids)}", timeout=10, verify=trusted())
+        self._get(f"/hang?{','.join(sids)}")
+
+    def _get(self, path: str) -> requests.Response:
+        return requests.get(self.url + path, timeout=10, verify=trusted())
 
 
 @contextmanager
-def carrier(delay_s: float = 0.08, numbers: int = 10) -> Iterator[Carrier]:
+def carrier(delay_s: float = DELAY_S, numbers: int = 10) -> Iterator[Carrier]:
     """A carrier whose accounts have so many numbers each, and which takes so long for a page."""
+    arguments = [str(delay_s), str(numbers), certificate()]
     process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.carrier", str(delay_s), str(numbers), certificate()],
+        [sys.executable, "-m", "benchmarks.carrier", *arguments],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,

@@ -70,7 +70,7 @@ def verify_request(request: Request, body: bytes, settings: Settings) -> Version
         logs.log_fields(environ).update(
             signature="invalid",
             reason=error.reason,
-            url=logs.redact_numbers(uri)[:500],
+            url=logs.redact(uri)[:500],
             cause=diagnosis.cause,
             remedy=diagnosis.remedy,
         )

@@ -4,44 +4,18 @@ import importlib
 import pkgutil
 from importlib.metadata import EntryPoint, entry_points
 
-from .base.errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
-from .base.http import JSON, HTTPProvider, Page, Request, basic, bearer
-from .base.numbers import plus
-from .base.oauth import OAuthProvider, TokenRequest
-from .base.options import Faults, Secret, did_you_mean
-from .base.provider import Deadline, PhoneNumber, Provider, Query
+from . import base
+from .base import *  # noqa: F403 - what adapters are built on, by its __all__
+from .base import Provider, did_you_mean
 
-__all__ = [
-    "JSON",
-    "Deadline",
-    "Faults",
-    "HTTPProvider",
-    "OAuthProvider",
-    "Page",
-    "PhoneNumber",
-    "Provider",
-    "ProviderError",
-    "Query",
-    "RateLimited",
-    "Refused",
-    "Request",
-    "Secret",
-    "TokenRequest",
-    "Unreachable",
-    "Unreadable",
-    "basic",
-    "bearer",
-    "load",
-    "names",
-    "plus",
-    "prefix",
-]
+__all__ = ["load", "names", "prefix"]
+__all__ += base.__all__
 
 GROUP = "helpdesk_numbers.providers"
 """The entry-point group of third parties' adapters."""
 
 BUILT_IN = tuple(
-    sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.ispkg)
+    sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.ispkg)  # noqa: F405
 )
 """Modules of this folder: each is a carrier, and each folder is machinery, so there is no list to
 keep, and a bare checkout needs no installation."""

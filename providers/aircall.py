@@ -9,10 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from .base.http import JSON, HTTPProvider, Page, Request, basic
-from .base.options import Secret
-from .base.paging import link
-from .base.provider import PhoneNumber, Query
+from .base import JSON, HTTPProvider, Page, PhoneNumber, Query, Request, Secret, basic, paging
 
 PAGE_SIZE = 50  # the most it gives
 
@@ -45,7 +42,7 @@ class Aircall(HTTPProvider):
         return Request("numbers", {"per_page": PAGE_SIZE})
 
     def read_page(self, reply: _Reply) -> Page:
-        return Page(map(_read, reply.numbers), link(reply.meta.next_page_link))
+        return Page(map(_read, reply.numbers), paging.link(reply.meta.next_page_link))
 
 
 def _read(number: JSON) -> PhoneNumber:

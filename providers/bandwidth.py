@@ -13,13 +13,8 @@ from xml.etree.ElementTree import Element, TreeBuilder, XMLParser
 
 from msgspec import Meta
 
-from .base.errors import Unreadable
-from .base.http import Page, Request, basic
-from .base.numbers import plus
+from .base import Page, PhoneNumber, Query, Request, Secret, Unreadable, basic, paging, plus
 from .base.oauth import OAuthProvider, TokenRequest
-from .base.options import Secret
-from .base.paging import token
-from .base.provider import PhoneNumber, Query
 
 PAGE_SIZE = 2500  # the most it gives; more is error 1006
 
@@ -82,7 +77,7 @@ class Bandwidth(OAuthProvider):
             for item in listed.iterfind("{*}TelephoneNumber")
             if (item.findtext("{*}AccountId") or mine) == mine  # a login may reach several accounts
         ]
-        return Page(numbers, token("page", _following(reply.findtext("{*}Links/{*}next"))))
+        return Page(numbers, paging.token("page", _following(reply.findtext("{*}Links/{*}next"))))
 
 
 class _Tree(TreeBuilder):

@@ -10,10 +10,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from .base.http import JSON, HTTPProvider, Page, Request, User, Users, bearer
-from .base.options import Secret
+from .base import JSON, HTTPProvider, Page, PhoneNumber, Query, Request, Secret, User, Users, bearer
 from .base.paging import token
-from .base.provider import PhoneNumber, Query
 
 
 class _Reply(msgspec.Struct):

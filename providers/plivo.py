@@ -9,11 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from .base.http import JSON, HTTPProvider, Page, Request, basic
-from .base.numbers import plus
-from .base.options import Secret
-from .base.paging import Following, link
-from .base.provider import PhoneNumber, Query
+from .base import JSON, HTTPProvider, Page, PhoneNumber, Query, Request, Secret, basic, paging, plus
 
 PAGE_SIZE = 20  # the most it gives
 
@@ -30,7 +26,7 @@ Subaccount = Annotated[
 
 class _Reply(msgspec.Struct):
     objects: list[JSON]
-    meta: Following
+    meta: paging.Following
 
 
 class Plivo(HTTPProvider):
@@ -54,7 +50,7 @@ class Plivo(HTTPProvider):
         return Request(f"Account/{self.options.auth_id}/Number/", params)
 
     def read_page(self, reply: _Reply) -> Page:
-        return Page(map(_read, reply.objects), link(reply.meta.next))
+        return Page(map(_read, reply.objects), paging.link(reply.meta.next))
 
 
 def _read(number: JSON) -> PhoneNumber:

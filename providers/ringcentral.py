@@ -9,12 +9,9 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from .base.http import JSON, Next, Page, Request, User, Users, basic
-from .base.numbers import plus
+from .base import JSON, Page, PhoneNumber, Query, Request, Secret, User, Users, basic, paging, plus
+from .base.http import Next
 from .base.oauth import OAuthProvider, TokenRequest
-from .base.options import Secret
-from .base.paging import count_up
-from .base.provider import PhoneNumber, Query
 
 PAGE_SIZE = 1000  # the most it gives; it lowers more without a word
 
@@ -32,7 +29,7 @@ class _Reply(msgspec.Struct):
     paging: _Paging = msgspec.field(default_factory=_Paging)
 
     def following(self) -> Next:
-        return count_up("page", self.paging.total_pages, full=len(self.records) >= PAGE_SIZE)
+        return paging.count_up("page", self.paging.total_pages, full=len(self.records) >= PAGE_SIZE)
 
 
 class RingCentral(OAuthProvider):

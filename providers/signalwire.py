@@ -10,11 +10,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from .base.http import JSON, HTTPProvider, Page, Request, basic
-from .base.numbers import plus
-from .base.options import Secret
-from .base.paging import Following, link
-from .base.provider import PhoneNumber, Query
+from .base import JSON, HTTPProvider, Page, PhoneNumber, Query, Request, Secret, basic, paging, plus
 
 PAGE_SIZE = 1000  # the most it gives
 
@@ -31,7 +27,7 @@ Space = Annotated[
 
 class _Reply(msgspec.Struct):
     data: list[JSON]
-    links: Following
+    links: paging.Following
 
 
 class SignalWire(HTTPProvider):
@@ -56,7 +52,7 @@ class SignalWire(HTTPProvider):
         return Request("api/relay/rest/phone_numbers", {"page_size": PAGE_SIZE})
 
     def read_page(self, reply: _Reply) -> Page:
-        return Page(map(_read, reply.data), link(reply.links.next))
+        return Page(map(_read, reply.data), paging.link(reply.links.next))
 
 
 def _read(number: JSON) -> PhoneNumber:

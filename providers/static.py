@@ -5,9 +5,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from .base.numbers import to_e164
-from .base.options import Faults
-from .base.provider import PhoneNumber, Provider, Query
+from .base import Faults, PhoneNumber, Provider, Query, to_e164
 
 
 class Static(Provider):

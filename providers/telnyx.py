@@ -10,11 +10,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from .base.http import JSON, HTTPProvider, Page, Request, bearer
+from .base import JSON, HTTPProvider, Page, PhoneNumber, Query, Request, Secret, bearer, paging
 from .base.numbers import plus
-from .base.options import Secret
-from .base.paging import count_up
-from .base.provider import PhoneNumber, Query
 
 PAGE_SIZE = 250  # the most it gives
 
@@ -53,7 +50,7 @@ class Telnyx(HTTPProvider):
         return Request("phone_numbers", params)
 
     def read_page(self, reply: _Reply) -> Page:
-        return Page(map(_read, reply.data), count_up("page[number]", reply.meta.total_pages))
+        return Page(map(_read, reply.data), paging.count_up("page[number]", reply.meta.total_pages))
 
 
 def _read(number: JSON) -> PhoneNumber:

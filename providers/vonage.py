@@ -9,11 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from .base.http import JSON, HTTPProvider, Page, Request, basic
-from .base.numbers import plus
-from .base.options import Secret
-from .base.paging import count_up
-from .base.provider import PhoneNumber, Query
+from .base import JSON, HTTPProvider, Page, PhoneNumber, Query, Request, Secret, basic, paging, plus
 
 PAGE_SIZE = 100  # the most it gives
 
@@ -50,7 +46,7 @@ class Vonage(HTTPProvider):
 
     def read_page(self, reply: _Reply) -> Page:
         last = -(-reply.count // PAGE_SIZE)
-        return Page(map(_read, reply.numbers or ()), count_up("index", last))
+        return Page(map(_read, reply.numbers or ()), paging.count_up("index", last))
 
 
 def _read(number: JSON) -> PhoneNumber:

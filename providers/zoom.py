@@ -9,12 +9,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from .base.http import JSON, Page, Request, User, Users, basic
-from .base.numbers import plus
+from .base import JSON, Page, PhoneNumber, Query, Request, Secret, User, Users, basic, paging, plus
 from .base.oauth import OAuthProvider, TokenRequest
-from .base.options import Secret
-from .base.paging import token
-from .base.provider import PhoneNumber, Query
 
 PAGE_SIZE = 100  # the most it gives
 
@@ -52,7 +48,7 @@ class Zoom(OAuthProvider):
 
     def read_page(self, reply: _Reply) -> Page:
         return Page(
-            map(_read, reply.phone_numbers), token("next_page_token", reply.next_page_token)
+            map(_read, reply.phone_numbers), paging.token("next_page_token", reply.next_page_token)
         )
 
     def first_users(self, email: str | None) -> Request:
@@ -60,7 +56,7 @@ class Zoom(OAuthProvider):
 
     def read_users(self, reply: _UserReply) -> Users:
         users = (User(str(user["id"]), filter(None, [user.get("email")])) for user in reply.users)
-        return Users(users, token("next_page_token", reply.next_page_token))
+        return Users(users, paging.token("next_page_token", reply.next_page_token))
 
 
 def _read(number: JSON) -> PhoneNumber:

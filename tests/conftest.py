@@ -19,7 +19,7 @@ from app import create_app
 from helpdesk_numbers import logs
 from helpdesk_numbers.webhook import PATH
 from hubspot.signature import Version, signed_headers
-from providers.base import http
+from providers.base import transport
 from providers.testing.carrier import Carrier
 from tests.support.carrier import SID, TOKEN, TwilioAPI, twilio_numbers
 from tests.support.https import make_certificate
@@ -76,10 +76,9 @@ def no_log_outlives_its_test() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def no_proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """To this machine itself, whatever its own settings are."""
-    http._proxies.cache_clear()
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     yield
-    http._proxies.cache_clear()
+    transport.idle_handles.cache_clear()
 
 
 @pytest.fixture

@@ -1,13 +1,11 @@
 """The bulkhead: it acts on accounts that have shown that they hang, and on nobody else."""
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
-from helpdesk_numbers.lookup.bulkhead import LONG_WAIT_S, Bulkhead
+from helpdesk_numbers.lookup.bulkhead import Bulkhead
 from helpdesk_numbers.lookup.calls import AccountCalls
 from helpdesk_numbers.lookup.lookup import Lookup
-from helpdesk_numbers.worker import MAX_GROWTH, RequestThreads
 from providers.base.errors import Unreachable
 from providers.base.provider import Query
 from tests.support.accounts import (
@@ -15,11 +13,9 @@ from tests.support.accounts import (
     ONE,
     Account,
     Obedient,
-    ask,
     ask_at_once,
     gives,
     lookup_of,
-    wait_until,
 )
 
 DEADLINE_S = 4.0
@@ -84,34 +80,6 @@ def outcome_of(lookup: Lookup, account: str) -> str:
     """The outcome of one account of the portal."""
     outcomes = lookup.look_up(62515, 1).outcomes
     return next(outcome.outcome for outcome in outcomes if outcome.account == account)
-
-
-# The worker's threads
-
-
-def test_threads_that_wait_long_for_carriers_do_not_count(released: threading.Event) -> None:
-    account = Account(released, ONE)
-    lookup, ahead_s = lookup_of(account), 0.0
-    threads = RequestThreads(2, lambda: lookup.bulkhead.long_waiting(time.monotonic() + ahead_s))
-    with threads:
-        slow = [threads.submit(ask, lookup) for _ in range(2)]
-        wait_until(lambda: lookup.bulkhead.long_waiting(time.monotonic() + 60) == 2)
-        quick = threads.submit(lambda: "answered")
-        assert not quick.done()  # both are busy
-        ahead_s = LONG_WAIT_S
-        threads.grow()
-        assert quick.result(10) == "answered"
-        released.set()
-        assert [future.result(10) for future in slow] == [ONE] * 2
-
-
-def test_a_worker_has_four_times_its_threads_at_most(released: threading.Event) -> None:
-    threads = RequestThreads(2, lambda: 1000)
-    with threads:
-        futures = [threads.submit(released.wait, 30) for _ in range(20)]
-        assert len(threads._threads) == 2 * MAX_GROWTH
-        released.set()
-        assert all(future.result(10) for future in futures)
 
 
 def test_who_waits_is_counted_by_how_long() -> None:

@@ -1,4 +1,4 @@
-"""The shared HTTP session and HTTPProvider, by the example of an invented carrier."""
+"""HTTPProvider and the HTTP below it, by the example of an invented carrier."""
 
 import gc
 import socket
@@ -12,9 +12,9 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from providers.base import http
 from providers.base.errors import ProviderError, Unreachable, Unreadable
 from providers.base.http import HTTPProvider, Page, Request
+from providers.base.listing import Listing
 from providers.base.options import Secret
 from providers.base.provider import Deadline, PhoneNumber, Query
 from providers.testing.carrier import (
@@ -136,7 +136,7 @@ def test_parameters_are_encoded_and_join_those_of_the_link(carrier: Carrier) -> 
     query = carrier.asked[0].target.partition("?")[2]
     assert "[" not in query
     assert parse_qs(query) == {"page[size]": ["250"]}
-    listing = http.Listing(carrier.url, Query())
+    listing = Listing(carrier.url, Query())
     listing.get("lines?cursor=a%2Bb", {"q": "ä & b"})
     assert carrier.asked[1].params == {"cursor": "a+b", "q": "ä & b"}
 
@@ -148,7 +148,7 @@ FOREIGN = [
     "http://localhost:{port}/lines",
     "https://127.0.0.1:{port}/lines",
     "http://127.0.0.1:{port}@127.0.0.1:{other}/lines",
-    # urllib.parse sees our host here, requests the other one
+    # urllib.parse sees our host here, others see the other one
     "http://127.0.0.1:{other}\\@127.0.0.1:{port}/lines",
     "http://127.0.0.1:{port}.{other}/lines",
     "http://127.0.0.1:99999999/lines",
@@ -170,7 +170,7 @@ def test_a_link_to_another_host_is_not_followed(
 
 
 def test_a_link_from_https_to_http_is_not_followed(carrier: Carrier) -> None:
-    listing = http.Listing(f"https://127.0.0.1:{carrier.port}", Query())
+    listing = Listing(f"https://127.0.0.1:{carrier.port}", Query())
     with pytest.raises(Unreadable, match="another host"):
         listing.get(f"{carrier.url}/lines?page=2")
     assert carrier.connections == 0
@@ -299,7 +299,7 @@ def test_a_connection_is_kept_after_an_error(carrier: Carrier) -> None:
     assert carrier.connections == 1
 
 
-def test_threads_share_the_session(carrier: Carrier) -> None:
+def test_threads_share_the_connections(carrier: Carrier) -> None:
     carrier.answer = lambda asked: Reply(lines(asked.headers["Authorization"].split()[1]))
     barrier = threading.Barrier(16)
 
@@ -344,16 +344,3 @@ def test_the_proxy_of_the_environment_is_used_and_bound_to_the_deadline(
     started = time.monotonic()
     assert isinstance(failure("http://larkline.invalid", seconds=0.5), Unreachable)
     assert time.monotonic() - started < 1.5
-
-
-@pytest.mark.parametrize("make", [http.session, http._tls])
-def test_threads_that_come_first_together_make_one(make: Callable[[], object]) -> None:
-    make.cache_clear()  # type: ignore[attr-defined] # it is there for tests
-    together = threading.Barrier(16)
-
-    def first(_: int) -> int:
-        together.wait(10)
-        return id(make())
-
-    with ThreadPoolExecutor(16) as threads:
-        assert len(set(threads.map(first, range(16)))) == 1

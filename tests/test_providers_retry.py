@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from providers.base import http
+from providers.base import transport
 from providers.testing.carrier import Answer, Carrier, break_off, hang, reset
 from tests.support.asking import (
     LIVE,
@@ -52,7 +52,7 @@ def test_a_refused_connection_is_tried_again(
     twilio: TwilioAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The carrier's process restarts, say: its port opens between the two tries."""
-    monkeypatch.setattr(http, "SECOND_TRY_S", (0.6, 0.6))
+    monkeypatch.setattr(transport, "RETRY_JITTER_S", (0.6, 0.6))
     with refusing() as url:
         port = int(url.rpartition(":")[2])
     client = service(url, LOOKUP_DEADLINE="4")

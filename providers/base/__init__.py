@@ -1,1 +1,51 @@
-"""What adapters are built on: the interface, HTTP, options, errors and paging."""
+"""What adapters are built on; other people's import it from `providers`."""
+
+from . import paging
+from .errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
+from .http import (
+    JSON,
+    HTTPProvider,
+    Next,
+    Page,
+    Request,
+    User,
+    Users,
+    basic,
+    bearer,
+    decode_json,
+)
+from .numbers import plus, to_e164
+from .oauth import OAuthProvider, TokenRequest
+from .options import Faults, Secret, did_you_mean
+from .provider import ANYBODY, Deadline, PhoneNumber, Provider, Query
+
+__all__ = [
+    "ANYBODY",
+    "JSON",
+    "Deadline",
+    "Faults",
+    "HTTPProvider",
+    "Next",
+    "OAuthProvider",
+    "Page",
+    "PhoneNumber",
+    "Provider",
+    "ProviderError",
+    "Query",
+    "RateLimited",
+    "Refused",
+    "Request",
+    "Secret",
+    "TokenRequest",
+    "Unreachable",
+    "Unreadable",
+    "User",
+    "Users",
+    "basic",
+    "bearer",
+    "decode_json",
+    "did_you_mean",
+    "paging",
+    "plus",
+    "to_e164",
+]

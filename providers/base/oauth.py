@@ -16,14 +16,15 @@ import msgspec
 from msgspec import Meta
 
 from .errors import ProviderError, RateLimited, Refused, Unreachable
-from .http import Answer, HTTPProvider, Listing, Request, bearer, decode_json
+from .http import HTTPProvider, Request, bearer, decode_json
+from .listing import Answer, Listing
 from .options import URL
 from .provider import Deadline
 
 MARGIN_S = 60.0
 """How long before its end a token is replaced; a tenth of its life, if that is less."""
 
-UNSAID_S = 300.0
+DEFAULT_LIFE_S = 300.0
 """How long a token is kept whose life the carrier does not tell."""
 
 
@@ -34,7 +35,7 @@ class TokenRequest(NamedTuple):
     headers: Mapping[str, str] = {}
 
 
-class _Given(msgspec.Struct):
+class _TokenReply(msgspec.Struct):
     access_token: Annotated[str, Meta(min_length=1)]
     expires_in: float | None = None
 
@@ -58,7 +59,7 @@ class OAuthProvider(HTTPProvider):
         self._failure: tuple[float, ProviderError] | None = None
 
     def token_request(self) -> TokenRequest | None:
-        """What to ask for a token with; None if this account needs none, but uses `headers`."""
+        """Return what to ask for a token with, or None if this account uses `headers` instead."""
         raise NotImplementedError
 
     def fetch(self, listing: Listing, request: Request) -> Answer:
@@ -82,11 +83,11 @@ class OAuthProvider(HTTPProvider):
         self, wanted: TokenRequest, listing: Listing, refused: str = ""
     ) -> tuple[str, bool]:
         """The account's token, another than the one refused, and whether it was kept."""
-        came = time.monotonic()
+        came_at = time.monotonic()
         with self._locked(listing.query.deadline):
             if self._token not in ("", refused) and time.monotonic() < self._until:
                 return self._token, True
-            if self._failure and self._failure[0] >= came:  # while this thread was waiting
+            if self._failure and self._failure[0] >= came_at:  # while this thread was waiting
                 raise _again(self._failure[1])
             try:
                 self._renew(wanted, listing)
@@ -99,14 +100,13 @@ class OAuthProvider(HTTPProvider):
 
     def _renew(self, wanted: TokenRequest, listing: Listing) -> None:
         url = self.options.oauth_url or urljoin(self.base().rstrip("/") + "/", self.oauth_url)
-        asked = time.monotonic()
-        answer = Listing(url, listing.query, self.retry_after).post(
-            url, wanted.form, wanted.headers
-        )
-        given: _Given = decode_json(answer.body, _Given, strict=False)
-        life = UNSAID_S if given.expires_in is None else given.expires_in
-        self._token = given.access_token
-        self._until = asked + life - min(MARGIN_S, life / 10)
+        asked_at = time.monotonic()
+        tokens = Listing(url, listing.query, self.retry_after)
+        answer = tokens.post(url, wanted.form, wanted.headers)
+        reply: _TokenReply = decode_json(answer.body, _TokenReply, strict=False)
+        life = DEFAULT_LIFE_S if reply.expires_in is None else reply.expires_in
+        self._token = reply.access_token
+        self._until = asked_at + life - min(MARGIN_S, life / 10)
 
     @contextmanager
     def _locked(self, deadline: Deadline) -> Iterator[None]:

@@ -15,26 +15,26 @@ class Following(msgspec.Struct):
     next: str | None = None
 
 
-def link(given: str | None) -> Request | None:
-    """The carrier's own next link, a path or a URL, as it came; null, empty or none at the end.
+def link(url: str | None) -> Request | None:
+    """Follow the carrier's own next link, a path or a URL; null, empty or none at the end.
 
-    Plivo, SignalWire, Bandwidth, Aircall; Twilio through its client.
+    Aircall, Plivo, SignalWire.
     """
-    return Request(given) if given else None
+    return Request(url) if url else None
 
 
-def token(parameter: str, given: str | None) -> Next | None:
-    """This page's request with the carrier's cursor in `parameter`; null, empty or none at the end.
+def token(parameter: str, cursor: str | None) -> Next | None:
+    """Repeat this page's request with the carrier's cursor; null, empty or none at the end.
 
-    Dialpad (`cursor`), Zoom (`next_page_token`).
+    Bandwidth (`page`), Dialpad (`cursor`), Zoom (`next_page_token`).
     """
-    if not given:
+    if not cursor:
         return None
-    return lambda request: Request(request.path, {**request.params, parameter: given})
+    return lambda request: Request(request.path, {**request.params, parameter: cursor})
 
 
 def count_up(parameter: str, last: int | None, *, full: bool = False) -> Next:
-    """The page after this one by its number in `parameter`, up to page `last`.
+    """Ask for the page after this one by its number in `parameter`, up to page `last`.
 
     `full` says whether this page holds as many as it may: where the carrier may leave out how many
     pages there are (`last` is None), a full one has another after it.

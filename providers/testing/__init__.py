@@ -20,7 +20,7 @@ that serves imports it.
 
 import pytest
 
-from .carrier import ABSENT, Asked, ByLink, ByNumber, ByToken, Carrier, Paging, Reply, Shown
+from .carrier import ABSENT, Asked, ByLink, ByNumber, ByToken, Carrier, Fault, Paging, Reply, Shown
 
 # A failure then shows the values. It has to come before these modules are imported.
 pytest.register_assert_rewrite(
@@ -38,6 +38,7 @@ __all__ = [
     "ByNumber",
     "ByToken",
     "Carrier",
+    "Fault",
     "LocalContract",
     "OAuthContract",
     "Paging",

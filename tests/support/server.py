@@ -58,24 +58,30 @@ def procfile() -> list[str]:
 
 @contextmanager
 def serving(settings: Mapping[str, str]) -> Iterator[Server]:
-    """A server that is up, and stopped with SIGTERM afterwards.
+    """The service, up and answering, and stopped with SIGTERM afterwards.
 
     It has one worker unless told otherwise: another might still be starting when the first answers,
     and miss the SIGTERM.
     """
+    with started(procfile(), {"WEB_CONCURRENCY": "1", **settings}) as server:
+        _wait_until_up(server)
+        yield server
+
+
+@contextmanager
+def started(command: list[str], settings: Mapping[str, str]) -> Iterator[Server]:
+    """A server that starts on a free port (`PORT`), and is stopped with SIGTERM afterwards."""
     port = free_port()
     with tempfile.NamedTemporaryFile("w") as log:
         process = subprocess.Popen(
-            procfile(),
+            command,
             cwd=ROOT,
-            env=environ({"PORT": str(port), "WEB_CONCURRENCY": "1", **settings}),
+            env=environ({"PORT": str(port), **settings}),
             stdout=log,
             stderr=subprocess.STDOUT,
         )
-        server = Server(f"http://127.0.0.1:{port}", process, Path(log.name))
         try:
-            _wait_until_up(server)
-            yield server
+            yield Server(f"http://127.0.0.1:{port}", process, Path(log.name))
         finally:
             if process.poll() is None:
                 process.terminate()
