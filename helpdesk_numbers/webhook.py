@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -12,7 +13,7 @@ from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMe
 from helpdesk_numbers.lookup.result import Outcome, Result
 from helpdesk_numbers.service import Service
 from helpdesk_numbers.settings import Settings
-from hubspot.diagnosis import RefusedRequest, diagnose
+from hubspot.diagnosis import Diagnosis, RefusedRequest, diagnose
 from hubspot.errors import AppMismatch, InvalidSignature
 from hubspot.schema import read_request, write_answer
 from hubspot.signature import Version, verify
@@ -26,6 +27,29 @@ PATH = "/hubspot/phone-numbers"
 MAX_BODY_BYTES = 64 * 1024
 
 
+class Budget:
+    """How often something may be done: `per_s` times a second, as many at once."""
+
+    def __init__(self, per_s: float) -> None:
+        self._per_s = self._left = per_s
+        self._at = 0.0
+        self._lock = Lock()
+
+    def take(self, now: float) -> bool:
+        """Return whether it may be done once more at this time (seconds, monotonic)."""
+        with self._lock:
+            self._left = min(self._per_s, self._left + (now - self._at) * self._per_s)
+            self._at = now
+            if self._left < 1:
+                return False
+            self._left -= 1
+            return True
+
+
+DIAGNOSES_PER_S = 5.0
+"""A diagnosis takes as long as ten good requests, and whoever sends forged ones says how many."""
+
+
 class _Headers:
     """A request's headers out of its environ; `request.headers` takes four times as long."""
 
@@ -37,7 +61,7 @@ class _Headers:
         return value
 
 
-def verify_request(request: Request, body: bytes, settings: Settings) -> Version:
+def verify_request(request: Request, body: bytes, settings: Settings, diagnoses: Budget) -> Version:
     """Return the version of the signature by which a request is proven to be HubSpot's.
 
     Raises:
@@ -58,15 +82,17 @@ def verify_request(request: Request, body: bytes, settings: Settings) -> Version
             versions=versions,
         )
     except InvalidSignature as error:
-        diagnosis = diagnose(
-            RefusedRequest(method, uri, request.headers, body),
-            secrets=secrets,
-            path=PATH,
-            now_ms=now_ms,
-            versions=versions,
-            thorough=False,
-            public_url=settings.public_url,
-        )
+        diagnosis = Diagnosis(error.reason, "many requests are refused at once: see other lines")
+        if diagnoses.take(time.monotonic()):
+            diagnosis = diagnose(
+                RefusedRequest(method, uri, request.headers, body),
+                secrets=secrets,
+                path=PATH,
+                now_ms=now_ms,
+                versions=versions,
+                thorough=False,
+                public_url=settings.public_url,
+            )
         logs.log_fields(environ).update(
             signature="invalid",
             reason=error.reason,
@@ -101,19 +127,19 @@ def _uri(environ: "WSGIEnvironment", settings: Settings) -> str:
 
 def blueprint(service: Service) -> Blueprint:
     """Return the webhook's route."""
-    routes = Blueprint("hubspot", __name__)
+    routes, diagnoses = Blueprint("hubspot", __name__), Budget(DIAGNOSES_PER_S)
 
     @routes.post(PATH)
     def phone_numbers() -> Response:
-        return _answer(current_request._get_current_object(), service)  # type: ignore[attr-defined]
+        return _answer(current_request._get_current_object(), service, diagnoses)  # type: ignore[attr-defined]
 
     return routes
 
 
-def _answer(request: Request, service: Service) -> Response:
+def _answer(request: Request, service: Service, diagnoses: Budget) -> Response:
     settings, fields = service.settings, logs.log_fields(request.environ)
     body = _body(request)
-    fields["signature"] = verify_request(request, body, settings)
+    fields["signature"] = verify_request(request, body, settings, diagnoses)
     kind = request.environ.get("CONTENT_TYPE")  # most often as it should be; parsing it is slow
     if kind and kind != "application/json" and request.mimetype != "application/json":
         raise UnsupportedMediaType("The body must be application/json.")

@@ -3,6 +3,7 @@
 import inspect
 import io
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -17,7 +18,7 @@ import app as service
 import hubspot.errors
 import providers.base.errors
 from app import create_app
-from helpdesk_numbers.webhook import MAX_BODY_BYTES, PATH
+from helpdesk_numbers.webhook import MAX_BODY_BYTES, PATH, Budget
 from hubspot.errors import HubSpotError
 from providers.testing.carrier import Answer, Carrier
 from tests.support.carrier import refusing, says, twilio_account
@@ -301,3 +302,21 @@ def errors_of(module: ModuleType) -> list[type[Exception]]:
 def test_every_error_has_an_answer(kind: type[Exception]) -> None:
     """HubSpotError aside, which is only there to be derived from."""
     assert set(kind.__mro__) & set(service.ANSWERS)
+
+
+def test_a_flood_of_forgeries_is_not_diagnosed_one_by_one(
+    post: Callable[..., TestResponse], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(40):
+        assert post(secret="forged").status_code == 401
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    causes = Counter(line["cause"] for line in lines)
+    assert 5 <= causes["wrong secret"] <= 20
+    assert causes["signature does not match"] == 40 - causes["wrong secret"]
+
+
+def test_a_budget_fills_again_with_the_time() -> None:
+    budget = Budget(2)
+    assert [budget.take(at) for at in (10, 10, 10, 10.5, 10.6, 60, 60, 60)] == [
+        True, True, False, True, False, True, True, False,
+    ]  # fmt: skip

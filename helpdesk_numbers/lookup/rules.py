@@ -12,6 +12,10 @@ from providers.base.provider import Deadline, PhoneNumber, Provider, Query
 
 from .result import LeftOut, Number
 
+MAX_TEXT = 300
+"""Characters of a name or number that are looked at: telling the characters of a long one apart
+takes seconds, and HubSpot shows 24."""
+
 
 class Judged(NamedTuple):
     """A carrier's number as the help desk would have it.
@@ -110,4 +114,6 @@ def _pattern(names: tuple[str, ...]) -> re.Pattern[str]:
 
 def _text(value: object) -> str:
     """A carrier's field as text: some are null or a number where the documentation has text."""
-    return value.strip() if isinstance(value, str) else "" if value is None else str(value)
+    if not isinstance(value, str):
+        return "" if value is None else str(value)[:MAX_TEXT]
+    return value[:MAX_TEXT].strip()
