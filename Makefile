@@ -2,8 +2,16 @@
 # it makes .venv from the pinned requirements.
 PYTHON ?= python3
 BIN := .venv/bin
+.DEFAULT_GOAL := help
 
-.PHONY: demo run test format lock interop prism bench
+# What `make check` leaves to `make test`: real servers, and the slowest of the others.
+SLOW := $(addprefix --ignore-glob=tests/test_,system_* cli_connection_faults.py cli_providers_new.py \
+  directory_large.py hubspot_diagnosis.py providers_wrong_adapters.py webhook_mutations.py)
+
+.PHONY: help demo run check test lint format docs lock interop prism prism-providers bench
+
+help:  ## this list
+	@awk -F ':.*##  *' '/^[a-z-]+:.*##/ { printf "%-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: .venv/run  ## the real server on a free port, signed requests of three users and a forgery
 	$(BIN)/python -m examples.demo
@@ -11,15 +19,26 @@ demo: .venv/run  ## the real server on a free port, signed requests of three use
 run: .venv/run  ## the service on this machine, with the settings in .env
 	$(BIN)/dotenv -f .env run --no-override -- $(BIN)/gunicorn "app:create_app()"
 
-test: .venv/dev  ## all checks
+check: .venv/dev lint  ## the quick checks: format, lint, types, tests that start no server
+	$(BIN)/pytest -q -n 4 $(SLOW)
+
+# sys.monitoring, which Python has since 3.12, makes coverage cost a third less.
+CORE := $(BIN)/python -c "import sys; print('sysmon' if hasattr(sys, 'monitoring') else 'ctrace')"
+
+test: .venv/dev lint  ## all checks, with coverage
+	COVERAGE_CORE=$$($(CORE)) $(BIN)/pytest -n 4 --durations=10 --cov --cov-report=term
+
+lint: .venv/dev  ## format, lint and types alone
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest --cov --cov-report=term
 
-format: .venv/dev
+format: .venv/dev  ## layout and imports put in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: .venv/dev  ## docs/settings.md and docs/commands.md anew, out of the code
+	$(BIN)/python -m docs.generate
 
 lock: .venv/dev  ## requirements*.txt anew from pyproject.toml, for all Pythons that it allows
 	$(PYTHON) -m venv .venv/uv && .venv/uv/bin/pip install -q uv
@@ -31,13 +50,19 @@ lock: .venv/dev  ## requirements*.txt anew from pyproject.toml, for all Pythons 
 interop: .venv/dev  ## HubSpot's own Python and Node clients against the running service (needs npm)
 	$(BIN)/python -m tests.interop
 
-prism: .venv/dev  ## the registration's commands against a mock made of HubSpot's API descriptions (needs npm)
+prism: .venv/dev  ## the registration's commands against mocks of HubSpot's API (needs npm)
 	$(BIN)/python -m tests.prism
+
+prism-providers: .venv/dev  ## the adapters against mocks of the carriers' APIs (needs npm)
+	$(BIN)/python -m tests.prism_providers
 
 bench: .venv/run  ## what we claim about speed and memory: about eleven minutes, see benchmarks/
 	$(BIN)/python -m benchmarks
 
 .venv/run: requirements.txt
+	@$(PYTHON) -c "import sys; sys.version_info >= (3, 11) or sys.exit( \
+	  'helpdesk-numbers needs Python 3.11 or later, and $(PYTHON) is %d.%d.' % sys.version_info[:2] \
+	  + ' Name another one: make PYTHON=python3.13 ...')"
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install -q -r requirements.txt
 	@touch $@

@@ -54,14 +54,17 @@ timeout = 30
 graceful_timeout = 8
 
 
-# Fly, unless told otherwise, stops with SIGINT, which gunicorn takes for "at once".
 def when_ready(server):
+    """Stop on SIGINT as on SIGTERM. Fly sends it unless told otherwise, and gunicorn takes it for
+    "at once": https://fly.io/docs/reference/configuration/#runtime-options
+    """
     _signal.signal(_signal.SIGINT, lambda *_: _os.kill(server.pid, _signal.SIGTERM))
 
 
-# A worker looks at the directory file as it starts. One that has seen the file without faults keeps
-# its directory when an edit has some, even if nobody has asked that worker yet.
 def post_fork(server, worker):
+    """Look at the directory file as a worker starts. One that has seen the file without faults
+    keeps its directory when an edit has some, even if nobody has asked that worker yet.
+    """
     with _suppress(Exception):  # the requests answer it; raised here, it would end the master
         _service.directory.current()
 

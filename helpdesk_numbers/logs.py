@@ -54,6 +54,7 @@ class RequestLog:
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
+        """Answer a request, and log it when it is answered."""
         started = perf_counter()
         correlation_id, path = _new_id(), environ["PATH_INFO"]
         fields: dict[str, Any] = {
@@ -146,6 +147,7 @@ class TextFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's spelling
+        """Return the line, without phone numbers."""
         fields = (f"{name}={_shown(value)}" for name, value in _fields(record).items())
         return _PHONE_NUMBER.sub("+…", " ".join([super().formatMessage(record), *fields]))
 

@@ -1,7 +1,7 @@
 """Every setting of the service: name, help, default, secret or not.
 
-The names in capitals are the environment variables. docs and README list the same table; a test
-compares them.
+The names in capitals are the environment variables. `make docs` writes docs/settings.md out of
+this table, and a fault of a setting shows its description.
 """
 
 from collections.abc import Iterable, Mapping
@@ -47,8 +47,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     public_url: Annotated[
         URL | None,
         Meta(
-            description="the service's outside base URL, as HubSpot calls it,"
-            " e.g. `https://numbers.example.com`"
+            description="the service's outside base URL, as HubSpot calls it, e.g."
+            " `https://numbers.example.com`; without it, scheme and host are those of the request",
         ),
     ] = None
     trusted_proxies: Annotated[
@@ -56,34 +56,39 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             ge=0,
             le=10,
-            description="without `PUBLIC_URL`: how many proxies' `X-Forwarded-Proto` is believed",
+            description="without `PUBLIC_URL`: how many proxies' `X-Forwarded-Proto` is believed;"
+            " `0` for none",
         ),
     ] = 1
     hubspot_developer_api_key: Annotated[
-        Secret | None, Meta(description="authorises the settings commands as `hapikey`")
+        Secret | None,
+        Meta(
+            description="the developer account's key, for the commands that change HubSpot's side"
+        ),
     ] = None
     hubspot_access_token: Annotated[
         Secret | None,
-        Meta(description="authorises the settings commands as a Bearer token; wins over the key"),
+        Meta(description="an access token, in place of `HUBSPOT_DEVELOPER_API_KEY`; wins over it"),
     ] = None
     hubspot_api_version: Annotated[
         Literal["v3", "2025-09", "2026-03", "2026-09"],
-        Meta(description="decides the path of HubSpot's settings endpoints"),
+        Meta(description="the generation of HubSpot's settings API that the commands use"),
     ] = "v3"
     hubspot_api_base_url: Annotated[URL, Meta(description="the base URL of HubSpot's API")] = (
         "https://api.hubapi.com"
     )
     directory: Annotated[str | None, Meta(description="path of the directory file")] = None
     directory_toml: Annotated[
-        str | None, Meta(description="the directory itself as text; not together with `DIRECTORY`")
+        str | None,
+        Meta(description="the directory itself as text; not together with `DIRECTORY`"),
     ] = None
     provider: Annotated[
         str | None,
-        Meta(description="one-account mode: the provider; its options are `<PROVIDER>_<OPTION>`"),
+        Meta(description="for one account alone: its provider; options are `<PROVIDER>_<OPTION>`"),
     ] = None
     hubspot_portal_ids: Annotated[
         tuple[Id, ...],
-        Meta(description="one-account mode, required: the portals that may see its numbers"),
+        Meta(description="required with `PROVIDER`: portals that see its numbers, comma-separated"),
     ] = ()
     lookup_deadline: Annotated[
         float,
@@ -103,13 +108,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["json", "text"], Meta(description="`text` is easier for people to read")
     ] = "json"
     log_level: Annotated[
-        Literal["debug", "info", "warning", "error"], Meta(description="the lowest level logged")
+        Literal["debug", "info", "warning", "error"],
+        Meta(description="the lowest level logged; requests are logged at `info`"),
     ] = "info"
     port: Annotated[
         int,
         Meta(ge=1, le=65535, description="the port; if unset, only this machine can connect"),
     ] = 8000
-    web_concurrency: Annotated[int, Meta(ge=1, description="worker processes")] = 2
+    web_concurrency: Annotated[int, Meta(ge=1, description="gunicorn's worker processes")] = 2
     web_threads: Annotated[
         int, Meta(ge=1, description="threads of each worker: requests answered at a time")
     ] = 64

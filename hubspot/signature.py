@@ -21,7 +21,8 @@ Version = Literal["v3", "v2", "v1"]
 class Headers(Protocol):
     """A request's headers, by name, whatever its case."""
 
-    def get(self, name: str, /) -> str | None: ...
+    def get(self, name: str, /) -> str | None:
+        """Return the header's value, or None if there is no such header."""
 
 
 V3_HEADER = "X-HubSpot-Signature-v3"

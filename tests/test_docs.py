@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ import click
 import pytest
 from dotenv import dotenv_values
 from flask import Flask
-from msgspec.structs import FieldInfo, fields
+from msgspec.structs import fields
 
 import providers
+from docs import generate
 from helpdesk_numbers import cli
 from helpdesk_numbers.directory import toml
 from helpdesk_numbers.directory.model import Directory, Rule
@@ -30,13 +32,11 @@ from hubspot.signature import (
     verify,
 )
 from providers.base.errors import ProviderError
-from providers.base.options import Faults, default_of
+from providers.base.options import Faults
 from providers.static import Static
-from providers.twilio import Twilio
 
 ROOT = Path(__file__).parent.parent
-README = ROOT / "README.md"
-PAGES = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("**/*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("**/*.md"))]
 SETTINGS = {field.name.upper(): field for field in fields(Settings)}
 OPTIONS = {
     providers.prefix(name) + field.name.upper()
@@ -71,36 +71,18 @@ def blocks(text: str) -> list[tuple[str, str]]:
     return re.findall(r"^```([^\n]*)\n(.*?)^```$", text, re.M | re.S)
 
 
-def in_words(field: FieldInfo) -> str:
-    """A setting's default as the README writes it."""
-    if field.required or field.name == "hubspot_client_secret":  # commands do without
-        return "required"
-    default: Any = default_of(field)
-    if default in (None, ()):
-        return "none"
-    return f"`{','.join(default) if isinstance(default, tuple) else default}`"
+@pytest.mark.parametrize("path", generate.PAGES, ids=[path.name for path in generate.PAGES])
+def test_page_made_of_the_code_is_fresh(path: Path) -> None:
+    assert path.read_text("utf-8") == generate.fresh(path), f"{path.name}: run `make docs`"
 
 
-def test_readme_lists_exactly_the_settings() -> None:
-    named = [row[0].strip("`") for row in rows(section(page("README.md"), "## Settings"))]
-    settings = [name for name in named if name not in OPTIONS]
-    assert sorted(settings) == sorted(SETTINGS)
-
-
-@pytest.mark.parametrize("name", SETTINGS)
-def test_readme_gives_the_default_of(name: str) -> None:
-    table = {row[0]: row[1:] for row in rows(section(page("README.md"), "## Settings"))}
-    default, meaning = table[f"`{name}`"]
-    assert default == in_words(SETTINGS[name])
-    assert meaning
-
-
-def test_readme_lists_exactly_twilios_options() -> None:
-    table = list(rows(section(page("README.md"), "### Twilio's options")))
-    known = {"TWILIO_" + field.name.upper(): field for field in fields(Twilio.Options)}
-    assert sorted(row[0].strip("`") for row in table) == sorted(known)
-    required = {row[0].strip("`") for row in table if row[1] == "required"}
-    assert required == {name for name, field in known.items() if field.required}
+def test_pages_are_short_and_narrow_enough_to_read() -> None:
+    assert len(page("README.md").splitlines()) <= 180
+    assert len(page("ARCHITECTURE.md").splitlines()) <= 90
+    for path in PAGES:
+        prose = re.sub(r"^```.*?^```$", "", path.read_text("utf-8"), flags=re.M | re.S)
+        lines = [line for line in prose.splitlines() if not line.startswith("|")]
+        assert not [line for line in lines if len(line) > 130], path.name
 
 
 def test_directory_page_lists_exactly_the_keys() -> None:
@@ -142,10 +124,21 @@ def test_env_example_as_it_comes_says_what_to_fill_in() -> None:
 def test_env_examples_comments_give_the_defaults() -> None:
     commented = re.findall(r"^# ([A-Z][A-Z0-9_]*)=(.+)$", page(".env.example"), re.M)
     shown = {name: f"`{value}`" for name, value in commented if name in SETTINGS}
-    defaults = {name: in_words(SETTINGS[name]) for name in shown}
+    defaults = {name: generate.default(SETTINGS[name]) for name in shown}
     assert {n: v for n, v in shown.items() if defaults[n] != "none"} == {
         n: v for n, v in defaults.items() if v != "none"
     }
+
+
+def test_architecture_names_only_what_there_is() -> None:
+    text = page("ARCHITECTURE.md").replace("NAME", "twilio")
+    houses = ("helpdesk_numbers", "hubspot", "providers", "tests")
+    paths = [*ROOT.glob("*.py"), *(path for top in houses for path in (ROOT / top).rglob("*.py"))]
+    files = [f"/{path.relative_to(ROOT)}" for path in paths]
+    named = set(re.findall(r"([\w/.]+\.py)\b", text))
+    assert not [name for name in named if not any(file.endswith(f"/{name}") for file in files)]
+    for name, path in re.findall(r"`(\w+)` in `([\w/]+\.py)`", text):
+        assert re.search(rf"^(def|class) {name}\b", page(path), re.M), name
 
 
 def toml_blocks(kind: str) -> list[str]:
@@ -219,6 +212,7 @@ COMMANDS = sorted(
     {
         found[1]
         for path in PAGES
+        if path not in generate.PAGES
         for line in code(path.read_text("utf-8"))
         if (found := re.search(r"(?:^|[ /])flask ([a-z].*)$", line))
     }
@@ -246,19 +240,25 @@ def test_command_in_the_docs_exists_with_its_options(app: Flask, words: str) -> 
     assert {word for word in given if word.startswith("--")} <= known
 
 
-def test_readme_has_every_command_in_its_table(app: Flask) -> None:
-    listed = "\n".join(row[0] for row in rows(section(page("README.md"), "## Commands")))
-    for name, command in app.cli.commands.items():
-        alone = not isinstance(command, click.Group) or command.invoke_without_command
-        inner = [*([""] if alone else []), *getattr(command, "commands", [])]
-        for sub in inner:
-            assert re.search(rf"`flask {name} {sub}".strip() + r"\b", listed)
+MADE = {
+    target
+    for path in PAGES
+    for line in code(path.read_text("utf-8"))
+    for target in re.findall(r"^make ([\w./-]+)", line)
+}
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "run"])
-def test_readme_names_the_make_target(target: str) -> None:
-    assert f"make {target}" in list(code(page("README.md")))
-    assert re.search(rf"^{target}:", page("Makefile"), re.M)
+@pytest.mark.parametrize("target", sorted(MADE | {"demo", "test", "run"}))
+def test_make_target_in_the_docs_exists(target: str) -> None:
+    assert re.search(rf"^{re.escape(target)}:", page("Makefile"), re.M)
+
+
+def test_make_help_names_every_target() -> None:
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", page("Makefile"), re.M)
+    said = subprocess.run(
+        ["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert [line.split()[0] for line in said.splitlines()] == phony.split()
 
 
 BODY, URL, NOW_MS = b"{}", "https://numbers.example.com/hubspot/phone-numbers", 1_790_000_000_000
@@ -300,7 +300,7 @@ def test_log_lines_in_the_docs_have_the_fields_of_a_401() -> None:
         for info, body in blocks(path.read_text("utf-8"))
         if info == "json" and '"status":401' in body
     ]
-    assert len(lines) == 3
+    assert len(lines) == 2
     assert all({"reason", "url", "cause", "remedy"} <= line.keys() for line in lines)
 
 

@@ -21,6 +21,7 @@ import providers
 from helpdesk_numbers.settings import Settings
 
 ROOT = Path(__file__).parent.parent
+CI = ROOT / ".github" / "workflows" / "ci.yml"
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 DEPENDENCIES = [Requirement(text) for text in PYPROJECT["project"]["dependencies"]]
 DEV = [Requirement(text) for text in PYPROJECT["dependency-groups"]["dev"]]
@@ -160,6 +161,20 @@ def test_python_version_is_a_minor_one_that_pyproject_allows() -> None:
     version = (ROOT / ".python-version").read_text("utf-8").strip()
     assert re.fullmatch(r"3\.\d+", version)
     assert SpecifierSet(PYPROJECT["project"]["requires-python"]).contains(version)
+
+
+def test_ci_tries_every_python_from_the_oldest_allowed_on() -> None:
+    (listed,) = re.findall(r"python: \[(.*?)\]", page := CI.read_text("utf-8"))
+    versions = re.findall(r'"([\d.]+)"', listed)
+    assert PYPROJECT["project"]["requires-python"] == f">={versions[0]}"
+    assert (ROOT / ".python-version").read_text("utf-8").strip() in versions
+    assert "run: .ci/run" in page
+
+
+@pytest.mark.parametrize("house", ["helpdesk_numbers", "hubspot", "providers"])
+def test_package_tells_type_checkers_that_it_is_typed(house: str) -> None:
+    assert (ROOT / house / "py.typed").is_file()
+    assert "py.typed" in PYPROJECT["tool"]["setuptools"]["package-data"]["*"]
 
 
 def test_app_runs_from_a_copy_of_the_checkout_that_is_not_installed(tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ from .stale import LastKnownGood
 class DirectorySource(Protocol):
     """Where the lookup finds the directory in force: a `DirectoryFile` or a `SingleAccount`."""
 
-    def current(self) -> Directory: ...
+    def current(self) -> Directory:
+        """Return the directory in force now."""
 
 
 class Lookup:

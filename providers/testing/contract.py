@@ -120,6 +120,7 @@ class ProviderContract(LocalContract):
     # What the tests below are made with.
 
     carrier: Carrier
+    kinds: list[Any]
     listed: list[Any]
     spoil: Spoil | None
     bend: Callable[[Shown], Shown]
@@ -129,7 +130,8 @@ class ProviderContract(LocalContract):
         yield from self.playing()
 
     def playing(self) -> Iterator[None]:
-        self.listed, self.spoil, self.bend = self.items(), None, lambda shown: shown
+        self.kinds, self.listed = self.items(), self.items()
+        self.spoil, self.bend = None, lambda shown: shown
         with Carrier(self.answer) as self.carrier:
             yield
         if self.carrier.failures:  # a fault of the test's own
@@ -146,8 +148,7 @@ class ProviderContract(LocalContract):
 
     def make(self, index: int) -> Any:
         """An item of the documented kind with a number, and a name, of its own."""
-        items = self.items()
-        item = items[index % len(items)]
+        item = copy.deepcopy(self.kinds[index % len(self.kinds)])
         put(item, self.number_at, self.write_number(made(index)))
         if self.name_at:
             put(item, self.name_at, f"Line {index}")

@@ -1,0 +1,1 @@
+"""The documentation; generate.py makes the pages that come out of the code."""
