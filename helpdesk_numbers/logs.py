@@ -12,7 +12,7 @@ from functools import lru_cache
 from queue import SimpleQueue
 from select import select
 from threading import Thread
-from time import monotonic, perf_counter, sleep
+from time import perf_counter, sleep
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -173,7 +173,8 @@ class Output(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__()
-        self._queue: SimpleQueue[_Line] | None = None
+        self._queue: SimpleQueue[_Line | None] | None = None
+        self._thread: Thread | None = None
         self._dropped = 0
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -190,13 +191,14 @@ class Output(logging.Handler):
     def start(self) -> None:
         """Have a thread write from now on. Threads do not outlive a fork: call it after that."""
         self._queue = SimpleQueue()
-        Thread(target=self._write_for_ever, args=(self._queue,), daemon=True).start()
+        self._thread = Thread(target=self._write_all, daemon=True)
+        self._thread.start()
 
     def stop(self) -> None:
         """Give what waits PATIENCE_S to be written, and write at once from now on."""
-        until = monotonic() + PATIENCE_S
-        while self._queue and self._queue.qsize() and monotonic() < until:
-            sleep(0.01)
+        if self._queue and self._thread:
+            self._queue.put(None)
+            self._thread.join(PATIENCE_S)
         self._queue = None
 
     def _put(self, line: _Line) -> None:
@@ -209,17 +211,22 @@ class Output(logging.Handler):
         else:
             self._dropped += 1
 
-    def _write_for_ever(self, queue: "SimpleQueue[_Line]") -> None:
-        while True:
-            lines = [queue.get()]
+    def _write_all(self) -> None:
+        """Write what comes, until that is None."""
+        queue, line = self._queue, None
+        while queue and (line := queue.get()):
             sleep(0.01)  # for others to come: waking this thread for each costs more than the rest
-            while len(lines) < 500 and queue.qsize():
-                lines.append(queue.get())
+            lines = [line]
+            while line and len(lines) < 500 and queue.qsize():
+                if line := queue.get():
+                    lines.append(line)
             if dropped := self._dropped:
                 self._dropped -= dropped
                 said = {"levelno": logging.WARNING, "levelname": "WARNING", "count": dropped}
                 lines.append(logging.makeLogRecord({"msg": "log_lines_dropped", **said}))
             self._write(lines)
+            if not line:
+                return
 
     def _write(self, lines: list[_Line]) -> None:
         formatter = self.formatter

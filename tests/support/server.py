@@ -32,8 +32,12 @@ class Server:
     log: Path
 
     def output(self) -> str:
-        """All that it has written so far."""
-        return self.log.read_text()
+        """All that it has written so far. A worker's lines come a moment later."""
+        text, before = self.log.read_text(), None
+        while text != before:
+            time.sleep(0.1)
+            text, before = self.log.read_text(), text
+        return text
 
 
 def free_port() -> int:
