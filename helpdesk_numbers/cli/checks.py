@@ -17,7 +17,7 @@ from providers import PhoneNumber, Provider, ProviderError
 from providers.base.provider import ANYBODY
 
 from .listing import list_with_timeout
-from .output import count, remedy_for, try_again
+from .output import count, in_words
 
 ACCOUNT_S = 20.0
 """What an account gets to list everything; a lookup has LOOKUP_DEADLINE."""
@@ -145,7 +145,8 @@ def _account(account: Provider, owner: str | None, subject: Subject) -> Iterator
     try:
         numbers = list_with_timeout(account, ACCOUNT_S, owner)
     except ProviderError as error:
-        yield Finding(name, False, f"{of}{error}{try_again(error)}", remedy_for(error))
+        text, remedy = in_words(error)
+        yield Finding(name, False, of + text, remedy)
         return
     seconds = time.perf_counter() - started
     subject.listed[account.account] = numbers

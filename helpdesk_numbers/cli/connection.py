@@ -142,11 +142,7 @@ def what_users_see(connection: ChannelConnection | None) -> str:
 
 
 def make_client(settings: Settings) -> Client:
-    """Return the client of HubSpot's settings.
-
-    Raises:
-        ConfigurationError: the app's id or a credential is missing.
-    """
+    """Return the client of HubSpot's settings; ConfigurationError names what is missing for it."""
     app_id, faults = settings.hubspot_app_id, []
     if app_id is None:
         faults.append("HUBSPOT_APP_ID: missing; HubSpot's settings belong to an app")
@@ -175,18 +171,18 @@ def malformed(url: str) -> str | None:
     """Return why HubSpot could not use this URL, as far as its text tells."""
     try:
         parts = urlsplit(url)
-        host = parts.hostname
+        host = parts.hostname or ""
     except ValueError:
         return "it is not a URL"
-    if parts.scheme != "https" or not host:
-        return "it is not https, as a webhook has to be"
-    if parts.query or parts.fragment:
-        return "it has a query or fragment: proxies rewrite these, and then no signature matches"
-    if _is_private(host):
-        return "it names this machine or a private network, which HubSpot cannot reach"
-    if not parts.path.endswith(PATH):
-        return f"it does not end in {PATH}, where the service answers"
-    return None
+    faults = {
+        "it is not https, as a webhook has to be": parts.scheme != "https" or not host,
+        "it has a query or fragment: proxies rewrite these, and then no signature matches": (
+            parts.query or parts.fragment
+        ),
+        "it names this machine or a private network, which HubSpot cannot reach": _is_private(host),
+        f"it does not end in {PATH}, where the service answers": not parts.path.endswith(PATH),
+    }
+    return next((text for text, true in faults.items() if true), None)
 
 
 def _is_private(host: str) -> bool:

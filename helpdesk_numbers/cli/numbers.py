@@ -10,7 +10,7 @@ from helpdesk_numbers.service import current_service
 from hubspot.names import friendly_names
 
 from .options import only_portal, portal, user
-from .output import Command, as_json, emit, example, remedy_for, try_again, with_remedy
+from .output import Command, as_json, emit, example, in_words, with_remedy
 
 
 @click.command(cls=Command, epilog=example("numbers --portal-id 62515 --user-id 1001 --explain"))
@@ -76,7 +76,7 @@ def _lines(result: Result, names: list[str], explain: bool) -> Iterator[str]:
         yield f"No numbers: {result.why}."
     for outcome in result.outcomes:
         if outcome.error or explain:
-            reason = f": {outcome.error}{try_again(outcome.error)}" if outcome.error else ""
-            text = f"account {outcome.account} ({outcome.provider}): {outcome.outcome}{reason}"
-            remedy = remedy_for(outcome.error) if outcome.error else ""
-            click.echo(with_remedy(f"{text}, {outcome.ms:.0f} ms", remedy), err=not explain)
+            reason, remedy = in_words(outcome.error) if outcome.error else ("", "")
+            how = f"{outcome.outcome}: {reason}" if reason else outcome.outcome
+            text = f"account {outcome.account} ({outcome.provider}): {how}, {outcome.ms:.0f} ms"
+            click.echo(with_remedy(text, remedy), err=not explain)

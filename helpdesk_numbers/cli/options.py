@@ -27,25 +27,15 @@ portal = click.option(
 
 
 def only_portal(service: Service) -> int:
-    """Return the id of the directory's portal.
-
-    Raises:
-        UsageError: there are several portals, or no usable directory.
-    """
-    portal_ids: list[int] = []
-    with suppress(ConfigurationError):
-        portal_ids += service.directory.current().portals
-    if len(portal_ids) != 1:
-        raise click.UsageError("give --portal-id: no directory here has just one portal")
-    return portal_ids[0]
+    """Return the id of the directory's portal; UsageError where it does not have just one."""
+    with suppress(ConfigurationError, ValueError):
+        (portal_id,) = service.directory.current().portals
+        return portal_id
+    raise click.UsageError("give --portal-id: no directory here has just one portal")
 
 
 def as_url(text: str) -> str:
-    """Return the text, the type of an option.
-
-    Raises:
-        BadParameter: it is no URL of http or https.
-    """
+    """Return the text of an option; BadParameter if it is no URL of http or https."""
     with suppress(ValueError):
         parts = urlsplit(text)
         if parts.scheme in ("http", "https") and parts.hostname:
@@ -54,11 +44,7 @@ def as_url(text: str) -> str:
 
 
 def secrets_of(settings: Settings) -> tuple[str, ...]:
-    """Return the client secrets.
-
-    Raises:
-        ConfigurationError: there is none.
-    """
+    """Return the client secrets; ConfigurationError if there is none."""
     if not settings.hubspot_client_secret:
         raise ConfigurationError(("HUBSPOT_CLIENT_SECRET: missing; requests are signed with it",))
     return settings.hubspot_client_secret

@@ -79,10 +79,9 @@ def count(number: int, noun: str) -> str:
 
 
 def ask(question: Callable[..., Any], unanswered: click.ClickException, *args: Any) -> Any:
-    """Return what `question(*args)` does: click's `prompt` or `confirm`.
+    """Return what `question(*args)` does, click's `prompt` or `confirm`.
 
-    Raises:
-        ClickException: `unanswered`, at the end of the input: nobody is there to answer.
+    Raises `unanswered` at the end of the input, where nobody is there to answer.
     """
     try:
         return question(*args)
@@ -98,11 +97,6 @@ def with_remedy(text: str, remedy: str) -> str:
     return f"{text}\n  → {remedy}" if remedy else text
 
 
-def try_again(error: ProviderError) -> str:
-    """Return what the carrier said of when to ask again, or nothing."""
-    return f", try again in {error.retry_after_s:.0f} s" if error.retry_after_s else ""
-
-
 _REMEDIES = {
     "refused": (
         "check the credentials, their permissions and the account's id: `flask providers` lists"
@@ -113,7 +107,8 @@ _REMEDIES = {
 }
 
 
-def remedy_for(error: ProviderError) -> str:
-    """Return what to do about a carrier's failure."""
+def in_words(error: ProviderError) -> tuple[str, str]:
+    """Return what a carrier's failure is, when to try again if it says, and what to do about it."""
+    wait = f", try again in {error.retry_after_s:.0f} s" if error.retry_after_s else ""
     changed = "check base_url if it is set; if it is right, the carrier changed its API: report it"
-    return _REMEDIES.get(error.outcome, changed)
+    return f"{error}{wait}", _REMEDIES.get(error.outcome, changed)

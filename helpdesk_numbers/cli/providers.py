@@ -27,9 +27,8 @@ from .output import (
     count,
     emit,
     example,
+    in_words,
     print_json,
-    remedy_for,
-    try_again,
     wants_json,
     with_remedy,
 )
@@ -110,10 +109,11 @@ def try_(name: str, deadline: float) -> None:
         numbers = list_with_timeout(account, deadline)
     except ProviderError as error:
         if not wants_json():
-            text = f"{name}: {error.outcome}: {error}{try_again(error)}"
-            raise click.ClickException(with_remedy(text, remedy_for(error))) from None
-        reason: dict[str, Any] = {"outcome": error.outcome, "message": str(error)}
-        reason["retryAfter"] = error.retry_after_s
+            text, remedy = in_words(error)
+            text = with_remedy(f"{name}: {error.outcome}: {text}", remedy)
+            raise click.ClickException(text) from None
+        text, wait_s = str(error), error.retry_after_s
+        reason = {"outcome": error.outcome, "message": text, "retryAfter": wait_s}
         print_json({"provider": name, "error": reason, "numbers": []})
         raise click.exceptions.Exit(1) from None
     listed = [_judged(number, account.options.country) for number in numbers]
@@ -219,9 +219,8 @@ def new(name: str, folder: Path | None) -> None:
         for source, (place, _) in FILES.items()
         if folder or place
     }
-    for target in targets.values():
-        if target.exists():
-            raise click.UsageError(f"{_shown(target)} exists already")
+    if existing := [target for target in targets.values() if target.exists()]:
+        raise click.UsageError(f"{_shown(existing[0])} exists already")
     for source, target in targets.items():
         text = (TEMPLATE / source).read_text("utf-8")
         if folder is None:

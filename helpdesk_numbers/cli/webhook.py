@@ -129,7 +129,7 @@ def _as_data(answer: Answer, answers: list[Answer]) -> dict[str, Any]:
         content = response.json()
     except requests.JSONDecodeError:
         content = response.text
-    all_ms = [round(answer.seconds * 1000, 1) for answer in answers]
+    all_ms = [round(each.seconds * 1000, 1) for each in answers]
     return {
         "status": response.status_code,
         "ms": round(answer.seconds * 1000, 1),
