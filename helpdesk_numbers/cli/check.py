@@ -11,17 +11,8 @@ import click
 from helpdesk_numbers.service import Service, current_service
 from helpdesk_numbers.settings import ConfigurationError
 
-from .checks import (
-    INSIDE,
-    SETTINGS_FIRST,
-    Check,
-    Finding,
-    LeftOut,
-    Subject,
-    account_checks,
-    compare_rules,
-)
-from .checks_outside import OUTSIDE
+from . import checks, checks_outside
+from .checks import Check, Finding, LeftOut, Subject
 from .output import Command, as_json, emit, example, wants_json, with_remedy
 
 
@@ -60,17 +51,17 @@ def _line(finding: Finding) -> str:
 def find(service: Service, offline: bool) -> Iterator[Finding]:
     """Yield all findings as they come in. A check that fails does not keep others from theirs."""
     run = partial(_run, Subject(service, offline, {}))
-    yield from chain.from_iterable(map(run, INSIDE))
+    yield from chain.from_iterable(map(run, checks.INSIDE))
     with suppress(ConfigurationError), ThreadPoolExecutor(8) as threads:  # told of above
-        accounts = account_checks(service.directory.current())
-        yield from chain.from_iterable(threads.map(lambda check: [*run(check)], accounts))
-        yield from run((compare_rules, ("rules",)))
+        accounts = checks.account_checks(service.directory.current())
+        yield from chain.from_iterable(threads.map(lambda row: [*run(row)], accounts))
+        yield from run((checks.compare_rules, ("rules",)))
     try:
         service.settings  # noqa: B018 - read to see whether it can be
     except ConfigurationError:
-        yield Finding("everything else", None, SETTINGS_FIRST)
+        yield Finding("everything else", None, checks.SETTINGS_FIRST)
     else:
-        yield from chain.from_iterable(map(run, OUTSIDE))
+        yield from chain.from_iterable(map(run, checks_outside.OUTSIDE))
 
 
 def _run(subject: Subject, check: Check) -> Iterator[Finding]:

@@ -165,6 +165,7 @@ def _account(account: Provider, owner: str | None, subject: Subject) -> Iterator
 def compare_rules(subject: Subject) -> Iterator[Finding]:
     """Yield the parts of rules that match nothing of what was listed."""
     directory, listed, unknown = subject.service.directory.current(), subject.listed, 0
+    no_match = "matches no number that can take calls in the user's accounts"
     for portal_id, portal in directory.portals.items():
         for user_id, rule in portal.rules.items():
             names = [n for n in portal.accounts if rule.accounts is None or n in rule.accounts]
@@ -173,12 +174,8 @@ def compare_rules(subject: Subject) -> Iterator[Finding]:
                 continue
             numbers = [(directory.accounts[name], listed[name]) for name in names]
             for part in matches_nothing(rule, numbers):
-                yield Finding(
-                    f"portals.{portal_id}.user.{user_id}.{part}",
-                    False,
-                    "matches no number that can take calls in the user's accounts",
-                    "correct it or remove it",
-                )
+                place = f"portals.{portal_id}.user.{user_id}.{part}"
+                yield Finding(place, False, no_match, "correct it or remove it")
     if unknown:
         text = f"{count(unknown, 'rule')} not compared: an account's numbers were not read"
         yield Finding("rules", None, text)

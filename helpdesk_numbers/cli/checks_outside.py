@@ -13,16 +13,8 @@ from hubspot.schema import NumbersRequest
 from hubspot.settings_api import CallingSettings, ChannelConnection, SettingsError, why_no_answer
 from hubspot.signature import MAX_AGE_MS
 
+from . import connection
 from .checks import Check, Finding, LeftOut, Subject
-from .connection import (
-    UNKNOWN_APP,
-    advice,
-    make_client,
-    malformed,
-    unanswered,
-    webhook_url,
-    what_users_see,
-)
 from .webhook import ask_webhook
 
 MAX_SKEW_S = 60
@@ -51,16 +43,16 @@ def _clock(subject: Subject) -> Iterator[Finding]:
 
 def _public_url(subject: Subject) -> Iterator[Finding]:
     name, settings = "public URL", subject.service.settings
-    url = webhook_url(settings)
+    url = connection.webhook_url(settings)
     base = (url or "").removesuffix(PATH)
-    if url and (reason := malformed(url)):
+    if url and (reason := connection.malformed(url)):
         yield Finding(name, False, f"{base}: {reason}", "correct PUBLIC_URL")
         return
     subject.need_network()
     if url is None:
         text = "PUBLIC_URL is not set, so the URL that HubSpot signs is guessed from each request"
         yield Finding(name, False, text, "set PUBLIC_URL to the service's outside base URL")
-    elif reason := unanswered(base):
+    elif reason := connection.unanswered(base):
         remedy = "start the service, or correct PUBLIC_URL"
         yield Finding(name, False, f"{base}: {reason}", remedy)
     else:
@@ -112,40 +104,40 @@ def _registration(subject: Subject) -> Iterator[Finding]:
     subject.need_network()
     name, calling, settings = "registration", "calling settings", subject.service.settings
     try:
-        client = make_client(settings)
+        client = connection.make_client(settings)
     except ConfigurationError as error:
         names = " and ".join(fault.partition(":")[0] for fault in error.faults)
         raise LeftOut(f"{names} not set") from None
     try:
-        connection, calling_settings = client.fetch(), client.fetch_calling()
+        registered, calling_settings = client.fetch(), client.fetch_calling()
     except SettingsError as error:
-        yield Finding(name, False, str(error), advice(error))
+        yield Finding(name, False, str(error), connection.advice(error))
         yield Finding(calling, None, "left out: HubSpot did not answer that")
         return
-    if connection is None and calling_settings is None:
+    if registered is None and calling_settings is None:
         text = f"HubSpot has no calling settings for app {client.app_id}"
-        yield Finding(name, False, text, UNKNOWN_APP)
+        yield Finding(name, False, text, connection.UNKNOWN_APP)
         return
-    yield from _connection(connection, webhook_url(settings))
+    yield from _connection(registered, connection.webhook_url(settings))
     yield _calling(calling, calling_settings)
 
 
-def _connection(connection: ChannelConnection | None, ours: str | None) -> Iterator[Finding]:
+def _connection(registered: ChannelConnection | None, ours: str | None) -> Iterator[Finding]:
     name = "registration"
-    if connection is None:
+    if registered is None:
         remedy = "once the service runs: flask channel-connection create"
         yield Finding(name, False, "there is none", remedy)
         return
     if ours is None:
-        text = f"{connection.url}, with no PUBLIC_URL here to compare it with"
+        text = f"{registered.url}, with no PUBLIC_URL here to compare it with"
         yield Finding(name, True, text)
     else:
-        same = connection.url == ours
+        same = registered.url == ours
         remedy = f"flask channel-connection update --url {ours}, or correct PUBLIC_URL"
-        text = connection.url if same else f"{connection.url}, not {ours}"
+        text = registered.url if same else f"{registered.url}, not {ours}"
         yield Finding(name, same, text, remedy)
     remedy = "once it is tested, release it: flask channel-connection update --ready"
-    yield Finding("released", connection.is_ready, what_users_see(connection), remedy)
+    yield Finding("released", registered.is_ready, connection.what_users_see(registered), remedy)
 
 
 def _calling(name: str, calling: CallingSettings | None) -> Finding:

@@ -19,34 +19,24 @@ from helpdesk_numbers.service import current_service
 from providers import PhoneNumber, Provider, ProviderError
 from providers.base.options import Problems, describe, from_environ, is_secret
 
+from . import output
 from .listing import list_with_timeout
-from .output import (
-    Group,
-    as_json,
-    ask,
-    count,
-    emit,
-    example,
-    in_words,
-    print_json,
-    wants_json,
-    with_remedy,
-)
+from .output import example
 
 ROOT = Path(providers.__file__).parent.parent
 TEMPLATE = ROOT / "examples" / "carrier-package"
 
 
 @click.group(
-    "providers", cls=Group, invoke_without_command=True, epilog=example("providers --json")
+    "providers", cls=output.Group, invoke_without_command=True, epilog=example("providers --json")
 )
-@as_json
+@output.as_json
 @click.pass_context
 def group(context: click.Context) -> None:
     """Show all providers, built-in and installed, their options, and which of these are set."""
     if context.invoked_subcommand is None:
         described = [_described(name, current_service().environ) for name in providers.names()]
-        emit(described, map(_in_lines, described))
+        output.emit(described, map(_in_lines, described))
 
 
 def _described(name: str, environ: Mapping[str, str]) -> dict[str, Any]:
@@ -97,7 +87,7 @@ def _in_lines(provider: dict[str, Any]) -> str:
     show_default=True,
     help="Seconds for the whole answer.",
 )
-@as_json
+@output.as_json
 def try_(name: str, deadline: float) -> None:
     """List the numbers of one account at the provider NAME, and say which are usable.
 
@@ -108,16 +98,16 @@ def try_(name: str, deadline: float) -> None:
     try:
         numbers = list_with_timeout(account, deadline)
     except ProviderError as error:
-        if not wants_json():
-            text, remedy = in_words(error)
-            text = with_remedy(f"{name}: {error.outcome}: {text}", remedy)
+        if not output.wants_json():
+            text, remedy = output.in_words(error)
+            text = output.with_remedy(f"{name}: {error.outcome}: {text}", remedy)
             raise click.ClickException(text) from None
         text, wait_s = str(error), error.retry_after_s
         reason = {"outcome": error.outcome, "message": text, "retryAfter": wait_s}
-        print_json({"provider": name, "error": reason, "numbers": []})
+        output.print_json({"provider": name, "error": reason, "numbers": []})
         raise click.exceptions.Exit(1) from None
     listed = [_judged(number, account.options.country) for number in numbers]
-    emit({"provider": name, "error": None, "numbers": listed}, _table(listed))
+    output.emit({"provider": name, "error": None, "numbers": listed}, _table(listed))
 
 
 def _judged(number: PhoneNumber, country: str | None) -> dict[str, Any]:
@@ -134,7 +124,8 @@ def _table(listed: list[dict[str, Any]]) -> Iterator[str]:
     if rows:
         headings = ["number", "extension", "name", "owners", "usable"]
         yield tabulate(rows, headings, disable_numparse=True)
-    yield f"{count(len(listed), 'number')}, {sum(n['usable'] for n in listed)} of them usable"
+    usable = sum(n["usable"] for n in listed)
+    yield f"{output.count(len(listed), 'number')}, {usable} of them usable"
 
 
 def _account(name: str) -> Provider:
@@ -162,14 +153,14 @@ def _read_or_ask(name: str, kind: type[Provider]) -> Provider.Options:
             return options
         failure = click.UsageError("\n".join(problems.lines))
         places = {problem.place for problem in problems.lines}
-        lacking = [name for name in known if name in places and not environ.get(name)]
+        lacking = [each for each in known if each in places and not environ.get(each)]
         if not lacking:
             raise failure
         for variable in lacking:
             meaning = describe(known[variable])
             question = f"{variable} ({meaning})" if meaning else variable
             prompt = partial(click.prompt, hide_input=is_secret(known[variable]), err=True)
-            environ[variable] = ask(prompt, failure, question)
+            environ[variable] = output.ask(prompt, failure, question)
 
 
 FILES = {
