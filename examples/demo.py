@@ -6,12 +6,13 @@ Exits 0 only if every answer is the right one.
 import shlex
 import time
 
+import msgspec
 import requests
 from tabulate import tabulate
 
-from helpdesk_numbers.cli.answer import drop_down
+from helpdesk_numbers.cli.webhook import drop_down
 from helpdesk_numbers.webhook import PATH
-from hubspot.schema import NumbersRequest, write_request
+from hubspot.schema import Answer, NumbersRequest, write_request
 from hubspot.signature import signed_headers
 from tests.support.server import ROOT, procfile, serving
 
@@ -67,7 +68,7 @@ def show_user(url: str, user_id: int) -> bool:
     print(answer.text)
     if not answer.ok:
         return False
-    rows = drop_down(answer.json()["phoneNumbers"])
+    rows = drop_down(msgspec.json.decode(answer.content, type=Answer).phone_numbers)
     print(tabulate(rows, ["shown as", "number", ""], disable_numparse=True))
     return [name for name, *_ in rows] == EXPECTED[user_id]
 

@@ -68,7 +68,7 @@ def verify_request(request: Request, body: bytes, settings: Settings, diagnoses:
         InvalidSignature: it is not; the request's log line says why and what to change.
     """
     environ = request.environ
-    method, uri = environ["REQUEST_METHOD"], _uri(environ, settings)
+    method, uri = environ["REQUEST_METHOD"], called_url(environ, settings)
     secrets, versions = settings.hubspot_client_secret, settings.hubspot_signature_versions
     now_ms = time.time_ns() // 1_000_000
     try:
@@ -103,8 +103,8 @@ def verify_request(request: Request, body: bytes, settings: Settings, diagnoses:
         raise
 
 
-def _uri(environ: "WSGIEnvironment", settings: Settings) -> str:
-    """The request's URL as HubSpot called it, its path and query to the byte.
+def called_url(environ: "WSGIEnvironment", settings: Settings) -> str:
+    """Return the request's URL as HubSpot called it, its path and query to the byte.
 
     Flask's `request.url` decodes and normalises, so it is of no use here. The host is the Host
     header: several platforms pass a client's own X-Forwarded-Host through.

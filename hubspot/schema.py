@@ -29,10 +29,18 @@ class NumbersRequest(msgspec.Struct, frozen=True, rename="camel"):
     user_id: _Id
 
 
-class _Item(msgspec.Struct, rename="camel"):
+class Item(msgspec.Struct, rename="camel"):
+    """A line of the drop-down."""
+
     e164_phone_number: str
     extension: str | None
     friendly_name: str
+
+
+class Answer(msgspec.Struct, rename="camel"):
+    """The drop-down, in order."""
+
+    phone_numbers: list[Item]
 
 
 def read_request(body: bytes) -> NumbersRequest:
@@ -67,10 +75,10 @@ def write_answer(numbers: Sequence[tuple[str, str | None, str]]) -> bytes:
     """
     names = friendly_names((name, e164) for e164, _, name in numbers)
     items = [
-        _Item(e164, clean(extension or "") or None, friendly_name)
+        Item(e164, clean(extension or "") or None, friendly_name)
         for (e164, extension, _), friendly_name in zip(numbers, names, strict=True)
     ]
-    return msgspec.json.encode({"phoneNumbers": items})
+    return msgspec.json.encode(Answer(items))
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

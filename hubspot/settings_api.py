@@ -16,7 +16,6 @@ from urllib.parse import quote, quote_plus
 
 import msgspec
 import requests
-from requests.auth import AuthBase
 
 # Its lines, such as the warning of a malformed header, show the URL, and with it the key.
 logging.getLogger("urllib3").setLevel(logging.ERROR)
@@ -65,9 +64,6 @@ class ChannelConnection(msgspec.Struct, frozen=True, rename="camel"):
 class CallingSettings(msgspec.Struct, frozen=True, rename="camel"):
     """Of the app's calling settings, what help desk depends on."""
 
-    name: str = ""
-    url: str = ""
-    is_ready: bool | None = None
     supports_inbound_calling: bool | None = None
 
 
@@ -136,13 +132,15 @@ class Client:
     ) -> requests.Response:
         family = _FAMILIES.get(self.version, f"crm/extensions/calling/{self.version}")
         url = f"{self.base_url.rstrip('/')}/{family}/{self.app_id}/settings"
+        token = {"Authorization": f"Bearer {self.access_token}"} if self.access_token else {}
         try:
             return requests.request(
                 method,
                 f"{url}/{part}" if part else url,
                 json=payload,
-                auth=_Credential(self.api_key, self.access_token),
-                headers={"Accept": "application/json"},
+                params=None if token else {"hapikey": self.api_key},
+                headers={"Accept": "application/json", **token},
+                auth=lambda request: request,  # in place of what ~/.netrc may have for this host
                 timeout=TIMEOUT_S,
                 allow_redirects=False,
             )
@@ -178,20 +176,6 @@ class Client:
             for written in (key, quote(key, safe=""), quote_plus(key)):
                 shown = shown.replace(written, "***")
         return shown
-
-
-class _Credential(AuthBase):
-    """Puts the token or the key on a request, and keeps ~/.netrc from doing so."""
-
-    def __init__(self, api_key: str | None, access_token: str | None) -> None:
-        self._api_key, self._access_token = api_key, access_token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self._access_token:
-            request.headers["Authorization"] = f"Bearer {self._access_token}"
-        elif self._api_key:
-            request.prepare_url(request.url, {"hapikey": self._api_key})
-        return request
 
 
 _NOT_HUBSPOT = "what answers at HUBSPOT_API_BASE_URL is not HubSpot's settings API"
@@ -239,9 +223,9 @@ def _words(error: Mapping[str, Any]) -> Iterator[str]:
     """Tell all that an error object says: message, details, and which scopes are missing."""
     yield from filter(None, [str(error.get("message") or "")])
     listed = error.get("errors")
-    details = (
-        [part for part in listed if isinstance(part, dict)] if isinstance(listed, list) else []
-    )
+    details = [
+        part for part in (listed if isinstance(listed, list) else ()) if isinstance(part, dict)
+    ]
     for detail in details:
         at = f"{detail['in']}: " if detail.get("in") else ""
         yield from filter(None, [at + str(detail.get("message") or detail.get("code") or "")])

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from werkzeug.datastructures import Headers
 
-from helpdesk_numbers.cli.failed_request import read_log
+from helpdesk_numbers.cli.explain import read_log
 from helpdesk_numbers.webhook import MAX_BODY_BYTES, PATH
 from hubspot.diagnosis import Diagnosis, RefusedRequest, diagnose
 from hubspot.errors import InvalidSignature

@@ -1,6 +1,6 @@
 """The commands of `flask`, a file each, imported when it is looked up: serving starts without."""
 
-from importlib import import_module
+from pkgutil import resolve_name
 
 import click
 from flask import Flask
@@ -27,8 +27,7 @@ class Commands(AppGroup):
         """Return the command of that name, if there is one."""
         if cmd_name not in COMMANDS:
             return None
-        module, _, name = COMMANDS[cmd_name].partition(":")
-        command: click.Command = getattr(import_module(f"{__name__}.{module}"), name)
+        command: click.Command = resolve_name(f"{__name__}.{COMMANDS[cmd_name]}")
         return command
 
 

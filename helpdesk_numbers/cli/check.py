@@ -4,16 +4,16 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from itertools import chain
 
 import click
-from flask.cli import with_appcontext
 
 from helpdesk_numbers.service import Service, current_service
 from helpdesk_numbers.settings import ConfigurationError
 
-from .checks import INSIDE, SETTINGS_FIRST, Check, Finding, Listed, account_checks, compare_rules
-from .checks_outside import OUTSIDE
-from .output import Command, as_json, example, print_json, with_remedy
+from . import checks, checks_outside
+from .checks import Check, Finding, LeftOut, Subject
+from .output import Command, as_json, emit, example, wants_json, with_remedy
 
 
 @click.command(cls=Command, epilog=example("check --offline"))
@@ -21,8 +21,7 @@ from .output import Command, as_json, example, print_json, with_remedy
     "--offline", is_flag=True, help="Ask nobody outside: check the settings and directory alone."
 )
 @as_json
-@with_appcontext
-def check(offline: bool, as_json: bool) -> None:
+def check(offline: bool) -> None:
     """Check everything that can be wrong, and say what to do about it.
 
     These are checked: the settings, variables that look like settings and are none, the directory,
@@ -33,15 +32,12 @@ def check(offline: bool, as_json: bool) -> None:
     findings = []
     for finding in find(current_service(), offline):
         findings.append(finding)
-        if not as_json:
+        if not wants_json():
             click.echo(_line(finding))
     wrong = sum(finding.ok is False for finding in findings)
     left_out = sum(finding.ok is None for finding in findings)
-    if as_json:
-        print_json([finding._asdict() for finding in findings])
-    else:
-        end = f", {left_out} left out." if left_out else "."
-        click.echo(f"\n{wrong or 'Nothing'} wrong{end}")
+    end = f", {left_out} left out." if left_out else "."
+    emit([finding._asdict() for finding in findings], [f"\n{wrong or 'Nothing'} wrong{end}"])
     if wrong:
         raise click.exceptions.Exit(1)
 
@@ -54,36 +50,28 @@ def _line(finding: Finding) -> str:
 
 def find(service: Service, offline: bool) -> Iterator[Finding]:
     """Yield all findings as they come in. A check that fails does not keep others from theirs."""
-    run = partial(_run, service, offline)
-    for row in INSIDE:
-        yield from run(row)
+    run = partial(_run, Subject(service, offline, {}))
+    yield from chain.from_iterable(map(run, checks.INSIDE))
     with suppress(ConfigurationError), ThreadPoolExecutor(8) as threads:  # told of above
-        listed: Listed = {}
-        accounts = account_checks(service.directory.current(), listed)
-        for findings in threads.map(lambda row: list(run(row)), accounts):
-            yield from findings
-        yield from run(Check(("rules",), partial(compare_rules, listed)))
+        accounts = checks.account_checks(service.directory.current())
+        yield from chain.from_iterable(threads.map(lambda row: [*run(row)], accounts))
+        yield from run((checks.compare_rules, ("rules",)))
     try:
         service.settings  # noqa: B018 - read to see whether it can be
     except ConfigurationError:
-        yield Finding("everything else", None, SETTINGS_FIRST)
-        return
-    reported: set[str] = set()
-    for row in OUTSIDE:
-        if reported.isdisjoint(row.names):
-            for finding in run(row):
-                reported.add(finding.check)
-                yield finding
+        yield Finding("everything else", None, checks.SETTINGS_FIRST)
+    else:
+        yield from chain.from_iterable(map(run, checks_outside.OUTSIDE))
 
 
-def _run(service: Service, offline: bool, row: Check) -> Iterator[Finding]:
-    if row.needs_network and offline:
-        for name in row.names:
-            yield Finding(name, None, "left out: --offline")
-        return
+def _run(subject: Subject, check: Check) -> Iterator[Finding]:
+    part, names = check
     try:
-        for finding in row.part(service):
+        for finding in part(subject):
             yield finding if finding.ok is False else finding._replace(remedy="")
+    except LeftOut as reason:
+        for name in names:
+            yield Finding(name, None, f"left out: {reason}")
     except Exception as error:  # whatever answers, and third parties' adapters: report the rest
         text = f"the check itself failed ({type(error).__name__})"
-        yield Finding(row.names[0], False, text, "report it, and say how to make it happen")
+        yield Finding(names[0], False, text, "report it, and say how to make it happen")

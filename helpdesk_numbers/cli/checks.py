@@ -14,19 +14,15 @@ from helpdesk_numbers.lookup.rules import judge, matches_nothing
 from helpdesk_numbers.service import Service
 from helpdesk_numbers.settings import ConfigurationError, Settings
 from providers import PhoneNumber, Provider, ProviderError
-from providers.base.options import Problem
 from providers.base.provider import ANYBODY
 
 from .listing import list_with_timeout
-from .output import count, remedy_for, try_again
+from .output import count, in_words
 
 ACCOUNT_S = 20.0
 """What an account gets to list everything; a lookup has LOOKUP_DEADLINE."""
 
 SETTINGS_FIRST = "left out until the settings above are right"
-
-Listed = dict[str, list[PhoneNumber]]
-"""The numbers of each account that could be listed, by its name."""
 
 
 class Finding(NamedTuple):
@@ -38,28 +34,38 @@ class Finding(NamedTuple):
     remedy: str = ""
 
 
-class Check(NamedTuple):
-    """A row of the table of checks: the names it reports under, and the part that finds out.
-
-    Under --offline, a part that needs the network is left out; `part` does not have to know.
-    """
-
-    names: tuple[str, ...]
-    part: Callable[[Service], Iterator[Finding]]
-    needs_network: bool = False
+class LeftOut(Exception):
+    """A check cannot be made now, for this reason."""
 
 
-def _settings(service: Service) -> Iterator[Finding]:
+class Subject(NamedTuple):
+    """What is checked; whether nobody outside may be asked; each account's numbers, as listed."""
+
+    service: Service
+    offline: bool
+    listed: dict[str, list[PhoneNumber]]
+
+    def need_network(self) -> None:
+        """Raise LeftOut if nobody outside may be asked."""
+        if self.offline:
+            raise LeftOut("--offline")
+
+
+Check = tuple[Callable[[Subject], Iterator[Finding]], tuple[str, ...]]
+"""The part that finds out, and the names under which it reports if it is left out or fails."""
+
+
+def _settings(subject: Subject) -> Iterator[Finding]:
     remedy = "put it right in .env, or among the platform's variables"
-    for fault in service.faults:
+    for fault in subject.service.faults:
         yield Finding("settings", False, fault, remedy)
-    if not service.faults:
+    if not subject.service.faults:
         yield Finding("settings", True, "all there and well-formed")
 
 
-def _unread_variables(service: Service) -> Iterator[Finding]:
+def _unread_variables(subject: Subject) -> Iterator[Finding]:
     """Variables that look like ours: a slip of the pen, or another program's."""
-    environ = service.environ
+    environ = subject.service.environ
     ours = {"HUBSPOT_": {field.name.upper() for field in fields(Settings)}}
     if (provider := environ.get("PROVIDER", "").strip()) in providers.names():
         prefix = providers.prefix(provider)
@@ -75,87 +81,91 @@ def _unread_variables(service: Service) -> Iterator[Finding]:
                 yield Finding("settings", None, f"nothing reads {name}{hint}")
 
 
-def _client_secret(service: Service) -> Iterator[Finding]:
-    if service.faults:
+def _client_secret(subject: Subject) -> Iterator[Finding]:
+    if subject.service.faults:
         return
-    secrets = service.settings.hubspot_client_secret
+    settings = subject.service.settings
     others = {
-        "HUBSPOT_DEVELOPER_API_KEY": service.settings.hubspot_developer_api_key,
-        "HUBSPOT_ACCESS_TOKEN": service.settings.hubspot_access_token,
+        "HUBSPOT_DEVELOPER_API_KEY": settings.hubspot_developer_api_key,
+        "HUBSPOT_ACCESS_TOKEN": settings.hubspot_access_token,
     }
+    secrets = settings.hubspot_client_secret
     same = " and ".join(name for name, value in others.items() if value in secrets)
     text = f"it is the same as {same}" if same else f"{len(secrets)} set, no pat-… token"
     remedy = "set HUBSPOT_CLIENT_SECRET to the client secret on the app's Auth page"
     yield Finding("client secret", not same, text, remedy)
 
 
-def _directory(service: Service) -> Iterator[Finding]:
+def _directory(subject: Subject) -> Iterator[Finding]:
+    service, name = subject.service, "directory"
     try:
         service.source  # noqa: B018 - read to see whether it can be, whatever the settings are
     except ConfigurationError as error:
         for fault in error.faults:
-            remedy = fault.remedy if isinstance(fault, Problem) else ""
-            remedy = remedy or "docs/directory.md describes every key"
-            yield Finding("directory", False, fault, remedy)
+            remedy = getattr(fault, "remedy", "") or "docs/directory.md describes every key"
+            yield Finding(name, False, fault, remedy)
         return
     if service.faults:
-        yield Finding("directory", None, SETTINGS_FIRST)
+        yield Finding(name, None, SETTINGS_FIRST)
         return
     directory = service.directory.current()
-    accounts, portals = len(directory.accounts), len(directory.portals)
-    yield Finding("directory", True, f"{count(accounts, 'account')}, {count(portals, 'portal')}")
-    for portal_id, portal in directory.portals.items():
+    accounts, portals = directory.accounts, directory.portals
+    text = f"{count(len(accounts), 'account')}, {count(len(portals), 'portal')}"
+    yield Finding(name, True, text)
+    for portal_id, portal in portals.items():
         if not portal.accounts:
             yield Finding(f"portals.{portal_id}", None, "no accounts, so nobody sees a number")
 
 
-INSIDE = (
-    Check(("settings",), _settings),
-    Check(("other variables",), _unread_variables),
-    Check(("client secret",), _client_secret),
-    Check(("directory",), _directory),
+INSIDE: tuple[Check, ...] = (
+    (_settings, ("settings",)),
+    (_unread_variables, ("other variables",)),
+    (_client_secret, ("client secret",)),
+    (_directory, ("directory",)),
 )
 """What can be checked whatever the settings are. A good directory's accounts follow."""
 
 
-def account_checks(directory: Directory, listed: Listed) -> list[Check]:
-    """Return a check for each account, which lists its numbers live and puts them in `listed`."""
+def account_checks(directory: Directory) -> list[Check]:
+    """Return a check for each account, which lists its numbers live."""
     rules = [rule for portal in directory.portals.values() for rule in portal.rules.values()]
     owner = ANYBODY if any("@" in (rule.owner or "") for rule in rules) else None
     return [
-        Check((f"account {name}",), partial(_account, account, owner, listed), not account.fixed)
+        (partial(_account, account, owner), (f"account {name}",))
         for name, account in directory.accounts.items()
     ]
 
 
-def _account(
-    account: Provider, owner: str | None, listed: Listed, service: Service
-) -> Iterator[Finding]:
+def _account(account: Provider, owner: str | None, subject: Subject) -> Iterator[Finding]:
+    if not account.fixed:
+        subject.need_network()
     name = f"account {account.account}"
     of = f"{account.name}: " if account.name != account.account else ""
     started = time.perf_counter()
     try:
         numbers = list_with_timeout(account, ACCOUNT_S, owner)
     except ProviderError as error:
-        yield Finding(name, False, f"{of}{error}{try_again(error)}", remedy_for(error))
+        text, remedy = in_words(error)
+        yield Finding(name, False, of + text, remedy)
         return
     seconds = time.perf_counter() - started
-    listed[account.account] = numbers
+    subject.listed[account.account] = numbers
     usable = sum(judge(number, account.options.country).reason is None for number in numbers)
     text = f"{of}{count(len(numbers), 'number')}, {usable} can take calls, {seconds * 1000:.0f} ms"
     remedy = (
         "buy a number that can take calls, set the account's country if its numbers are in national"
         " form, or take the account out of the directory"
     )
-    if late := seconds > (deadline_s := service.settings.lookup_deadline):
+    if late := seconds > (deadline_s := subject.service.settings.lookup_deadline):
         text += f": LOOKUP_DEADLINE is {deadline_s:.1f} s, so users see none of them"
         remedy = 'give users rules with numbers = ["…"], or split the account'
     yield Finding(name, usable > 0 and not late, text, remedy)
 
 
-def compare_rules(listed: Listed, service: Service) -> Iterator[Finding]:
+def compare_rules(subject: Subject) -> Iterator[Finding]:
     """Yield the parts of rules that match nothing of what was listed."""
-    directory, unknown = service.directory.current(), 0
+    directory, listed, unknown = subject.service.directory.current(), subject.listed, 0
+    no_match = "matches no number that can take calls in the user's accounts"
     for portal_id, portal in directory.portals.items():
         for user_id, rule in portal.rules.items():
             names = [n for n in portal.accounts if rule.accounts is None or n in rule.accounts]
@@ -164,12 +174,8 @@ def compare_rules(listed: Listed, service: Service) -> Iterator[Finding]:
                 continue
             numbers = [(directory.accounts[name], listed[name]) for name in names]
             for part in matches_nothing(rule, numbers):
-                yield Finding(
-                    f"portals.{portal_id}.user.{user_id}.{part}",
-                    False,
-                    "matches no number that can take calls in the user's accounts",
-                    "correct it or remove it",
-                )
+                place = f"portals.{portal_id}.user.{user_id}.{part}"
+                yield Finding(place, False, no_match, "correct it or remove it")
     if unknown:
         text = f"{count(unknown, 'rule')} not compared: an account's numbers were not read"
         yield Finding("rules", None, text)

@@ -7,40 +7,30 @@ from email.utils import parsedate_to_datetime
 import msgspec
 import requests
 
-from helpdesk_numbers.service import Service
 from helpdesk_numbers.settings import ConfigurationError, Settings
 from helpdesk_numbers.webhook import PATH
 from hubspot.schema import NumbersRequest
 from hubspot.settings_api import CallingSettings, ChannelConnection, SettingsError, why_no_answer
 from hubspot.signature import MAX_AGE_MS
 
-from .answer import ask_webhook
-from .checks import Check, Finding
-from .connection import (
-    UNKNOWN_APP,
-    advice,
-    make_client,
-    malformed,
-    unusable,
-    webhook_url,
-    what_users_see,
-)
+from . import connection
+from .checks import Check, Finding, LeftOut, Subject
+from .webhook import ask_webhook
 
 MAX_SKEW_S = 60
 """HubSpot's window is 5 minutes; a clock that is a minute off is broken and gets worse."""
 
 
-def _clock(service: Service) -> Iterator[Finding]:
-    started, url = time.time(), service.settings.hubspot_api_base_url
+def _clock(subject: Subject) -> Iterator[Finding]:
+    subject.need_network()
+    started, url = time.time(), subject.service.settings.hubspot_api_base_url
     try:
         answer = requests.head(url, timeout=10, allow_redirects=False)
         theirs = parsedate_to_datetime(answer.headers["Date"]).timestamp()
     except requests.RequestException as error:
-        yield Finding("clock", None, f"left out: HubSpot told no time: {why_no_answer(error)}")
-        return
+        raise LeftOut(f"HubSpot told no time: {why_no_answer(error)}") from None
     except (KeyError, ValueError, OverflowError):
-        yield Finding("clock", None, "left out: HubSpot told no time")
-        return
+        raise LeftOut("HubSpot told no time") from None
     skew_s = (started + time.time()) / 2 - theirs  # theirs is in whole seconds
     text = f"{abs(skew_s):.0f} s {'ahead of' if skew_s > 0 else 'behind'} HubSpot's"
     yield Finding(
@@ -51,29 +41,24 @@ def _clock(service: Service) -> Iterator[Finding]:
     )
 
 
-def _malformed_public_url(service: Service) -> Iterator[Finding]:
-    url = webhook_url(service.settings)
-    if url and (reason := malformed(url)):
-        text = f"{url.removesuffix(PATH)}: {reason}"
-        yield Finding("public URL", False, text, "correct PUBLIC_URL")
-
-
-def _service_there(service: Service) -> Iterator[Finding]:
-    url = webhook_url(service.settings)
+def _public_url(subject: Subject) -> Iterator[Finding]:
+    name, settings = "public URL", subject.service.settings
+    url = connection.webhook_url(settings)
+    base = (url or "").removesuffix(PATH)
+    if url and (reason := connection.malformed(url)):
+        yield Finding(name, False, f"{base}: {reason}", "correct PUBLIC_URL")
+        return
+    subject.need_network()
     if url is None:
-        yield Finding(
-            "public URL",
-            False,
-            "PUBLIC_URL is not set, so the URL that HubSpot signs is guessed from each request",
-            "set PUBLIC_URL to the service's outside base URL",
-        )
-    elif reason := unusable(url):
+        text = "PUBLIC_URL is not set, so the URL that HubSpot signs is guessed from each request"
+        yield Finding(name, False, text, "set PUBLIC_URL to the service's outside base URL")
+    elif reason := connection.unanswered(base):
         remedy = "start the service, or correct PUBLIC_URL"
-        yield Finding("public URL", False, f"{url.removesuffix(PATH)}: {reason}", remedy)
+        yield Finding(name, False, f"{base}: {reason}", remedy)
     else:
-        yield Finding("public URL", True, f"{url.removesuffix(PATH)}/healthz answers")
-        if service.settings.hubspot_client_secret:
-            yield _signed_request(service.settings, url)
+        yield Finding(name, True, f"{base}/healthz answers")
+        if settings.hubspot_client_secret:
+            yield _signed_request(settings, url)
 
 
 _REMEDIES = {
@@ -115,45 +100,44 @@ def _category(body: bytes) -> str | None:
         return None
 
 
-def _registration(service: Service) -> Iterator[Finding]:
-    name, calling = "registration", "calling settings"
+def _registration(subject: Subject) -> Iterator[Finding]:
+    subject.need_network()
+    name, calling, settings = "registration", "calling settings", subject.service.settings
     try:
-        client = make_client(service.settings)
+        client = connection.make_client(settings)
     except ConfigurationError as error:
         names = " and ".join(fault.partition(":")[0] for fault in error.faults)
-        yield Finding(name, None, f"left out: {names} not set")
-        yield Finding(calling, None, f"left out: {names} not set")
-        return
+        raise LeftOut(f"{names} not set") from None
     try:
-        connection, calling_settings = client.fetch(), client.fetch_calling()
+        registered, calling_settings = client.fetch(), client.fetch_calling()
     except SettingsError as error:
-        yield Finding(name, False, str(error), advice(error))
+        yield Finding(name, False, str(error), connection.advice(error))
         yield Finding(calling, None, "left out: HubSpot did not answer that")
         return
-    if connection is None and calling_settings is None:
+    if registered is None and calling_settings is None:
         text = f"HubSpot has no calling settings for app {client.app_id}"
-        yield Finding(name, False, text, UNKNOWN_APP)
+        yield Finding(name, False, text, connection.UNKNOWN_APP)
         return
-    yield from _connection(connection, webhook_url(service.settings))
+    yield from _connection(registered, connection.webhook_url(settings))
     yield _calling(calling, calling_settings)
 
 
-def _connection(connection: ChannelConnection | None, ours: str | None) -> Iterator[Finding]:
+def _connection(registered: ChannelConnection | None, ours: str | None) -> Iterator[Finding]:
     name = "registration"
-    if connection is None:
+    if registered is None:
         remedy = "once the service runs: flask channel-connection create"
         yield Finding(name, False, "there is none", remedy)
         return
     if ours is None:
-        text = f"{connection.url}, with no PUBLIC_URL here to compare it with"
+        text = f"{registered.url}, with no PUBLIC_URL here to compare it with"
         yield Finding(name, True, text)
     else:
-        same = connection.url == ours
+        same = registered.url == ours
         remedy = f"flask channel-connection update --url {ours}, or correct PUBLIC_URL"
-        text = connection.url if same else f"{connection.url}, not {ours}"
+        text = registered.url if same else f"{registered.url}, not {ours}"
         yield Finding(name, same, text, remedy)
     remedy = "once it is tested, release it: flask channel-connection update --ready"
-    yield Finding("released", connection.is_ready, what_users_see(connection), remedy)
+    yield Finding("released", registered.is_ready, connection.what_users_see(registered), remedy)
 
 
 def _calling(name: str, calling: CallingSettings | None) -> Finding:
@@ -165,10 +149,9 @@ def _calling(name: str, calling: CallingSettings | None) -> Finding:
     return Finding(name, inbound is True, f"supportsInboundCalling is {text}", remedy)
 
 
-OUTSIDE = (
-    Check(("clock",), _clock, needs_network=True),
-    Check(("public URL",), _malformed_public_url),
-    Check(("public URL",), _service_there, needs_network=True),
-    Check(("registration", "calling settings"), _registration, needs_network=True),
+OUTSIDE: tuple[Check, ...] = (
+    (_clock, ("clock",)),
+    (_public_url, ("public URL",)),
+    (_registration, ("registration", "calling settings")),
 )
-"""What can be checked once all settings are well-formed. A name is settled by its first finding."""
+"""What can be checked once all settings are well-formed."""

@@ -1,12 +1,12 @@
 """`flask channel-connection`: the webhook's registration with HubSpot."""
 
 import ipaddress
-from datetime import datetime
+from contextlib import suppress
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 import click
-import msgspec
 import requests
 
 from helpdesk_numbers.service import current_service
@@ -14,12 +14,15 @@ from helpdesk_numbers.settings import ConfigurationError, Settings
 from helpdesk_numbers.webhook import PATH
 from hubspot.settings_api import APIError, ChannelConnection, Client, SettingsError, why_no_answer
 
-from .output import Group, as_json, example, failing_unanswered, print_json, with_remedy
+from .output import Group, as_json, ask, emit, example, with_remedy
 
-BROWSER_FLAG = (
-    "window.localStorage.setItem('LocalSettings:Calling:supportsChannelConnection', true)"
-)
-"""Lets one browser see the app before release:
+TO_TEST = """
+To test it, run this in the browser's console on a HubSpot page:
+
+  window.localStorage.setItem('LocalSettings:Calling:supportsChannelConnection', true)
+
+Then release it to everybody: flask channel-connection update --ready"""
+"""How one browser sees the app before its release:
 https://developers.hubspot.com/docs/api-reference/2026-03/crm/extensions/calling-extensions/third-party-calling
 """
 
@@ -48,21 +51,16 @@ channel_connection = _Group(
 
 @channel_connection.command(epilog=example("channel-connection show"))
 @as_json
-def show(as_json: bool) -> None:
+def show() -> None:
     """Show what is registered with HubSpot, and what users see now."""
     client = make_client(current_service().settings)
     connection = client.fetch()
     if connection is None and client.fetch_calling() is None:
         text = f"HubSpot has no calling settings for app {client.app_id}"
         raise click.ClickException(with_remedy(text, UNKNOWN_APP))
-    if as_json:
-        print_json(_as_data(connection))
-        return
-    if connection is None:
-        click.echo(f"Nothing is registered for app {client.app_id}.")
-    else:
-        _print(connection)
-    click.echo(what_users_see(connection))
+    nothing = [f"Nothing is registered for app {client.app_id}."]
+    lines = _lines(connection) if connection else nothing
+    emit(connection, [*lines, what_users_see(connection)])
 
 
 @channel_connection.command(epilog=example("channel-connection create"))
@@ -70,7 +68,7 @@ def show(as_json: bool) -> None:
 @click.option("--ready/--not-ready", help="Whether all users see it at once. [default: not ready]")
 @force
 @as_json
-def create(url: str | None, ready: bool, force: bool, as_json: bool) -> None:
+def create(url: str | None, ready: bool, force: bool) -> None:
     """Register the webhook with HubSpot, for testers alone unless it is ready.
 
     A URL that HubSpot could not call, or where this service does not answer, is refused with the
@@ -88,18 +86,8 @@ def create(url: str | None, ready: bool, force: bool, as_json: bool) -> None:
             " `flask channel-connection update`, or delete it first"
         )
     created = client.create(url, ready)
-    if as_json:
-        print_json(_as_data(created))
-        return
-    click.echo("Registered.")
-    _print(created)
-    click.echo(what_users_see(created))
-    if not created.is_ready:
-        click.echo(
-            "\nTo test it, run this in the browser's console on a HubSpot page:\n\n"
-            f"  {BROWSER_FLAG}\n\n"
-            "Then release it to everybody: flask channel-connection update --ready"
-        )
+    lines = ["Registered.", *_lines(created), what_users_see(created)]
+    emit(created, lines if created.is_ready else [*lines, TO_TEST])
 
 
 @channel_connection.command(epilog=example("channel-connection update --ready"))
@@ -107,22 +95,18 @@ def create(url: str | None, ready: bool, force: bool, as_json: bool) -> None:
 @click.option("--ready/--not-ready", default=None, help="Whether all users see it.")
 @force
 @as_json
-def update(url: str | None, ready: bool | None, force: bool, as_json: bool) -> None:
+def update(url: str | None, ready: bool | None, force: bool) -> None:
     """Change the registered URL, the ready flag, or both, and show what was before."""
     if url is None and ready is None:
         raise click.UsageError("give --url, --ready or --not-ready")
     client = make_client(current_service().settings)
     before = _registered(client)
     after = client.update(None if url is None else _usable(url, force), ready)
-    if as_json:
-        print_json({"before": _as_data(before), "after": _as_data(after)})
-        return
-    for name, old, new in (
-        ("url", before.url, after.url),
-        ("isReady", _yes(before.is_ready), _yes(after.is_ready)),
-    ):
-        click.echo(f"{name}: {old}" + (f" → {new}" if new != old else " (unchanged)"))
-    click.echo(what_users_see(after))
+    changes = [
+        f"{old} (unchanged)" if old == new else f"{old} → {new.partition(': ')[2]}"
+        for old, new in zip(_lines(before)[:2], _lines(after)[:2], strict=True)
+    ]
+    emit({"before": before, "after": after}, [*changes, what_users_see(after)])
 
 
 @channel_connection.command(epilog=example("channel-connection delete --yes"))
@@ -132,13 +116,12 @@ def delete(yes: bool) -> None:
     client = make_client(current_service().settings)
     before = _registered(client)
     if not yes:
-        _print(before)
+        click.echo("\n".join(_lines(before)))
         unanswered = "nobody is there to answer, so nothing is deleted; --yes deletes unasked"
-        with failing_unanswered(click.ClickException(unanswered)):
-            click.confirm("Delete this registration?", abort=True)
+        confirm = partial(click.confirm, abort=True)
+        ask(confirm, click.ClickException(unanswered), "Delete this registration?")
     client.delete()
-    click.echo("Deleted.")
-    click.echo(what_users_see(None))
+    click.echo(f"Deleted.\n{what_users_see(None)}")
 
 
 def _registered(client: Client) -> ChannelConnection:
@@ -159,23 +142,19 @@ def what_users_see(connection: ChannelConnection | None) -> str:
 
 
 def make_client(settings: Settings) -> Client:
-    """Return the client of HubSpot's settings.
-
-    Raises:
-        ConfigurationError: the app's id or a credential is missing.
-    """
-    faults = []
-    if settings.hubspot_app_id is None:
+    """Return the client of HubSpot's settings; ConfigurationError names what is missing for it."""
+    app_id, faults = settings.hubspot_app_id, []
+    if app_id is None:
         faults.append("HUBSPOT_APP_ID: missing; HubSpot's settings belong to an app")
     if not settings.hubspot_access_token and not settings.hubspot_developer_api_key:
         faults.append(
             "HUBSPOT_DEVELOPER_API_KEY: missing; set it (the developer account's key, not a"
             " pat-… token), or HUBSPOT_ACCESS_TOKEN"
         )
-    if faults or settings.hubspot_app_id is None:
-        raise ConfigurationError(tuple(faults))
+    if faults or app_id is None:
+        raise ConfigurationError(faults)
     return Client(
-        settings.hubspot_app_id,
+        app_id,
         settings.hubspot_api_base_url,
         settings.hubspot_api_version,
         settings.hubspot_developer_api_key,
@@ -188,27 +167,22 @@ def webhook_url(settings: Settings) -> str | None:
     return settings.public_url and settings.public_url.rstrip("/") + PATH
 
 
-def unusable(url: str) -> str | None:
-    """Return why HubSpot could not use this URL, if so: this service has to answer `/healthz`."""
-    return malformed(url) or _unanswered(url.removesuffix(PATH))
-
-
 def malformed(url: str) -> str | None:
     """Return why HubSpot could not use this URL, as far as its text tells."""
     try:
         parts = urlsplit(url)
-        host = parts.hostname
+        host = parts.hostname or ""
     except ValueError:
         return "it is not a URL"
-    if parts.scheme != "https" or not host:
-        return "it is not https, as a webhook has to be"
-    if parts.query or parts.fragment:
-        return "it has a query or fragment: proxies rewrite these, and then no signature matches"
-    if _is_private(host):
-        return "it names this machine or a private network, which HubSpot cannot reach"
-    if not parts.path.endswith(PATH):
-        return f"it does not end in {PATH}, where the service answers"
-    return None
+    faults = {
+        "it is not https, as a webhook has to be": parts.scheme != "https" or not host,
+        "it has a query or fragment: proxies rewrite these, and then no signature matches": (
+            parts.query or parts.fragment
+        ),
+        "it names this machine or a private network, which HubSpot cannot reach": _is_private(host),
+        f"it does not end in {PATH}, where the service answers": not parts.path.endswith(PATH),
+    }
+    return next((text for text, true in faults.items() if true), None)
 
 
 def _is_private(host: str) -> bool:
@@ -218,22 +192,22 @@ def _is_private(host: str) -> bool:
         return host.rstrip(".").rpartition(".")[2] in ("localhost", "local", "internal")
 
 
-def _unanswered(base: str) -> str | None:
+def unanswered(base: str) -> str | None:
+    """Return why this is not the service's base URL, if so: `/healthz` below it has to answer."""
     try:
         answer = requests.get(f"{base}/healthz", timeout=10, allow_redirects=False)
     except (requests.RequestException, ValueError) as error:
         return f"{base}/healthz does not answer: {why_no_answer(error)}"
     if answer.status_code != 200:
         return f"{base}/healthz answers {answer.status_code}, not 200"
-    try:
-        ours = answer.json() == {"status": "ok"}
-    except ValueError:
-        ours = False
-    return None if ours else f"{base}/healthz answers, but it is another service"
+    with suppress(ValueError):
+        if answer.json() == {"status": "ok"}:
+            return None
+    return f"{base}/healthz answers, but it is another service"
 
 
 def _usable(url: str, force: bool) -> str:
-    if not force and (reason := unusable(url)):
+    if not force and (reason := malformed(url) or unanswered(url.removesuffix(PATH))):
         raise click.ClickException(f"{url} is not usable: {reason} (--force uses it all the same)")
     return url
 
@@ -259,16 +233,7 @@ def advice(error: SettingsError) -> str:
     return _ADVICE.get(error.status) or _ADVICE[5 if error.status >= 500 else 4]
 
 
-def _print(connection: ChannelConnection) -> None:
-    click.echo(f"url: {connection.url}\nisReady: {_yes(connection.is_ready)}")
-    for name, at in (("created", connection.created_at), ("updated", connection.updated_at)):
-        if at:
-            click.echo(f"{name}: {at:%Y-%m-%d %H:%M %Z}")
-
-
-def _yes(flag: bool) -> str:
-    return "yes" if flag else "no"
-
-
-def _as_data(connection: ChannelConnection | None) -> Any:
-    return msgspec.to_builtins(connection, builtin_types=(datetime,))  # of which print_json knows
+def _lines(connection: ChannelConnection) -> list[str]:
+    lines = [f"url: {connection.url}", f"isReady: {'yes' if connection.is_ready else 'no'}"]
+    times = {"created": connection.created_at, "updated": connection.updated_at}
+    return lines + [f"{name}: {at:%Y-%m-%d %H:%M %Z}" for name, at in times.items() if at]

@@ -1,5 +1,6 @@
 """How a command lists an account's numbers, whatever the adapter does."""
 
+from concurrent.futures import Future
 from threading import Thread
 
 from providers import Deadline, PhoneNumber, Provider, ProviderError, Query
@@ -19,20 +20,18 @@ def list_with_timeout(
     Raises:
         ProviderError: see providers/base/errors.py.
     """
-    answers: list[list[PhoneNumber] | ProviderError] = []
+    answer: Future[list[PhoneNumber]] = Future()
 
     def call() -> None:
         try:
-            answers.append(account.ask(Query(owner=owner, deadline=Deadline(deadline_s))))
+            answer.set_result(account.ask(Query(owner=owner, deadline=Deadline(deadline_s))))
         except ProviderError as error:
-            answers.append(error)
+            answer.set_exception(error)
 
     # Not in an executor's thread: Python would wait for that at its end, and so for an adapter
     # that hangs. A daemon is left behind.
-    thread = Thread(target=call, daemon=True)
-    thread.start()
-    thread.join(deadline_s + GRACE_S)
-    answer = answers[0] if answers else Unreachable("no answer in time")
-    if isinstance(answer, ProviderError):
-        raise answer
-    return answer
+    Thread(target=call, daemon=True).start()
+    try:
+        return answer.result(deadline_s + GRACE_S)
+    except TimeoutError:
+        raise Unreachable("no answer in time") from None

@@ -1,10 +1,8 @@
 """`flask numbers`: what a user sees now, and why."""
 
-from typing import Any
+from collections.abc import Iterator
 
 import click
-import msgspec
-from flask.cli import with_appcontext
 from tabulate import tabulate
 
 from helpdesk_numbers.lookup.result import Result
@@ -12,7 +10,7 @@ from helpdesk_numbers.service import current_service
 from hubspot.names import friendly_names
 
 from .options import only_portal, portal, user
-from .output import Command, as_json, example, print_json, remedy_for, try_again, with_remedy
+from .output import Command, as_json, emit, example, in_words, with_remedy
 
 
 @click.command(cls=Command, epilog=example("numbers --portal-id 62515 --user-id 1001 --explain"))
@@ -22,8 +20,7 @@ from .output import Command, as_json, example, print_json, remedy_for, try_again
     "--explain", is_flag=True, help="Say why each number is in or out, and how each account did."
 )
 @as_json
-@with_appcontext
-def numbers(portal_id: int | None, user_id: int, explain: bool, as_json: bool) -> None:
+def numbers(portal_id: int | None, user_id: int, explain: bool) -> None:
     """Show the numbers that a user may see now, asking the carriers live.
 
     Needs no running service. Exits with 1 if every account failed and nothing could stand in.
@@ -32,21 +29,10 @@ def numbers(portal_id: int | None, user_id: int, explain: bool, as_json: bool) -
     lookup = service.lookup  # first, for it says what is wrong with the settings
     portal_id = portal_id or only_portal(service)
     result = lookup.look_up(portal_id, user_id, full=explain)
-    if as_json:
-        print_json({"portalId": portal_id, "userId": user_id, **_as_data(result, explain)})
-    else:
-        _print_result(result, explain)
-    if result.failure:
-        raise click.exceptions.Exit(1)
-
-
-def _shown_as(result: Result) -> list[str]:
-    return friendly_names((number.name, number.e164) for number in result.numbers)
-
-
-def _as_data(result: Result, explain: bool) -> dict[str, Any]:
-    names = _shown_as(result)
-    data: dict[str, Any] = {
+    names = friendly_names((number.name, number.e164) for number in result.numbers)
+    data = {
+        "portalId": portal_id,
+        "userId": user_id,
         "source": None if result.failure else result.source,
         "why": result.why,
         "phoneNumbers": [
@@ -64,36 +50,33 @@ def _as_data(result: Result, explain: bool) -> dict[str, Any]:
                 "name": outcome.account,
                 "provider": outcome.provider,
                 "outcome": outcome.outcome,
-                "reason": str(outcome.error) if outcome.error else None,
-                "retryAfter": outcome.error.retry_after_s if outcome.error else None,
+                "reason": outcome.error and str(outcome.error),
+                "retryAfter": outcome.error and outcome.error.retry_after_s,
                 "ms": outcome.ms,
             }
             for outcome in result.outcomes
         ],
     }
-    if explain:
-        data["leftOut"] = msgspec.to_builtins(result.left_out)
-    return data
+    emit(data | ({"leftOut": result.left_out} if explain else {}), _lines(result, names, explain))
+    if result.failure:
+        raise click.exceptions.Exit(1)
 
 
-def _print_result(result: Result, explain: bool) -> None:
-    shown = zip(result.numbers, _shown_as(result), strict=True)
-    rows = [[n.e164, n.extension or "", name, n.account] for n, name in shown]
-    headers = ["number", "extension", "shown as", "account"]
+def _lines(result: Result, names: list[str], explain: bool) -> Iterator[str]:
+    shown = zip(result.numbers, names, strict=True)
+    rows = [[n.e164, n.extension, name, n.account, f"in: {result.why}"] for n, name in shown]
+    headings = ["number", "extension", "shown as", "account"]
     if explain:
-        rows = [[*row, f"in: {result.why}"] for row in rows]
-        rows += [
-            [number.number, "", number.name, number.account, f"out: {number.reason}"]
-            for number in result.left_out
-        ]
-        headers.append("why")
+        rows += [[n.number, None, n.name, n.account, f"out: {n.reason}"] for n in result.left_out]
+        headings.append("why")
     if rows:
-        click.echo(tabulate(rows, headers, disable_numparse=True))
+        rows = [row[: len(headings)] for row in rows]
+        yield tabulate(rows, headings, disable_numparse=True)
     if not result.numbers and not result.failure:
-        click.echo(f"No numbers: {result.why}.")
+        yield f"No numbers: {result.why}."
     for outcome in result.outcomes:
         if outcome.error or explain:
-            reason = f": {outcome.error}{try_again(outcome.error)}" if outcome.error else ""
-            text = f"account {outcome.account} ({outcome.provider}): {outcome.outcome}{reason}"
-            remedy = remedy_for(outcome.error) if outcome.error else ""
-            click.echo(with_remedy(f"{text}, {outcome.ms:.0f} ms", remedy), err=not explain)
+            reason, remedy = in_words(outcome.error) if outcome.error else ("", "")
+            how = f"{outcome.outcome}: {reason}" if reason else outcome.outcome
+            text = f"account {outcome.account} ({outcome.provider}): {how}, {outcome.ms:.0f} ms"
+            click.echo(with_remedy(text, remedy), err=not explain)

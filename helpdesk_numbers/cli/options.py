@@ -1,11 +1,12 @@
-"""Whom a command asks for: the options `--portal-id` and `--user-id`."""
+"""What the commands ask by: portal, user, URL, and the secrets that requests are signed with."""
 
 from contextlib import suppress
+from urllib.parse import urlsplit
 
 import click
 
 from helpdesk_numbers.service import Service
-from helpdesk_numbers.settings import ConfigurationError
+from helpdesk_numbers.settings import ConfigurationError, Settings
 from hubspot.schema import MAX_ID
 
 
@@ -26,14 +27,24 @@ portal = click.option(
 
 
 def only_portal(service: Service) -> int:
-    """Return the id of the directory's portal.
+    """Return the id of the directory's portal; UsageError where it does not have just one."""
+    with suppress(ConfigurationError, ValueError):
+        (portal_id,) = service.directory.current().portals
+        return portal_id
+    raise click.UsageError("give --portal-id: no directory here has just one portal")
 
-    Raises:
-        UsageError: there are several portals, or no usable directory.
-    """
-    portal_ids: list[int] = []
-    with suppress(ConfigurationError):
-        portal_ids += service.directory.current().portals
-    if len(portal_ids) != 1:
-        raise click.UsageError("give --portal-id: no directory here has just one portal")
-    return portal_ids[0]
+
+def as_url(text: str) -> str:
+    """Return the text of an option; BadParameter if it is no URL of http or https."""
+    with suppress(ValueError):
+        parts = urlsplit(text)
+        if parts.scheme in ("http", "https") and parts.hostname:
+            return text
+    raise click.BadParameter(f"{text} is not an http or https URL")
+
+
+def secrets_of(settings: Settings) -> tuple[str, ...]:
+    """Return the client secrets; ConfigurationError if there is none."""
+    if not settings.hubspot_client_secret:
+        raise ConfigurationError(("HUBSPOT_CLIENT_SECRET: missing; requests are signed with it",))
+    return settings.hubspot_client_secret

@@ -1,27 +1,30 @@
-"""What the commands share that print: `--json`, also of failures, remedies, and counts."""
+"""What the commands share that print: `--json`, also of failures, remedies and counts."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any
 
 import click
+import msgspec
 from flask.cli import AppGroup
 
 from providers import ProviderError
-from providers.base.errors import RateLimited, Refused, Unreachable
 
 _AS_JSON = f"{__name__}.as_json"
 
-
-def _remember(context: click.Context, _: click.Parameter, value: bool) -> bool:
-    context.meta[_AS_JSON] = value  # which a command's group sees too
-    return value
-
-
 as_json = click.option(
-    "--json", "as_json", is_flag=True, callback=_remember, help="Print JSON, even of a failure."
+    "--json",
+    is_flag=True,
+    expose_value=False,
+    callback=lambda context, _, value: context.meta.update({_AS_JSON: value}),  # a group sees it
+    help="Print JSON, even of a failure.",
 )
+
+
+def wants_json() -> bool:
+    """Return whether the command that runs was given `--json`."""
+    return bool(click.get_current_context().meta.get(_AS_JSON))
 
 
 class Command(click.Command):
@@ -32,7 +35,7 @@ class Command(click.Command):
         try:
             return self.run(ctx)
         except click.ClickException as error:
-            if ctx.meta.get(_AS_JSON):
+            if wants_json():
                 print_json({"error": error.format_message()})
             raise
 
@@ -52,7 +55,22 @@ def example(command: str) -> str:
 
 def print_json(data: object) -> None:
     """Print JSON for scripts and for people: letters stay letters, times become ISO 8601."""
-    click.echo(json.dumps(data, indent=2, ensure_ascii=False, default=lambda at: at.isoformat()))
+    click.echo(json.dumps(data, indent=2, ensure_ascii=False, default=_as_data))
+
+
+def _as_data(value: object) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return msgspec.to_builtins(value, builtin_types=(datetime,))
+
+
+def emit(data: object, lines: Iterable[str]) -> None:
+    """Print `data` if `--json` is given, else the lines, which are made only then."""
+    if wants_json():
+        print_json(data)
+    else:
+        for line in lines:
+            click.echo(line)
 
 
 def count(number: int, noun: str) -> str:
@@ -60,16 +78,18 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-@contextmanager
-def failing_unanswered(failure: click.ClickException) -> Iterator[None]:
-    """Raise `failure` where a question meets the end of the input: nobody is there to answer it."""
+def ask(question: Callable[..., Any], unanswered: click.ClickException, *args: Any) -> Any:
+    """Return what `question(*args)` does, click's `prompt` or `confirm`.
+
+    Raises `unanswered` at the end of the input, where nobody is there to answer.
+    """
     try:
-        yield
+        return question(*args)
     except click.Abort as abort:
-        if isinstance(abort.__context__, EOFError):
-            click.echo(err=True)  # ends the question's line
-            raise failure from None
-        raise
+        if not isinstance(abort.__context__, EOFError):
+            raise
+        click.echo(err=True)  # ends the question's line
+    raise unanswered
 
 
 def with_remedy(text: str, remedy: str) -> str:
@@ -77,20 +97,18 @@ def with_remedy(text: str, remedy: str) -> str:
     return f"{text}\n  → {remedy}" if remedy else text
 
 
-def try_again(error: ProviderError) -> str:
-    """Return what the carrier said of when to ask again, or nothing."""
-    return f", try again in {error.retry_after_s:.0f} s" if error.retry_after_s else ""
+_REMEDIES = {
+    "refused": (
+        "check the credentials, their permissions and the account's id: `flask providers` lists"
+        " the options"
+    ),
+    "rate_limited": "wait, and find out what else uses up the account's limit",
+    "unreachable": "check the network, base_url if it is set, and the carrier's status page",
+}
 
 
-def remedy_for(error: ProviderError) -> str:
-    """Return what to do about a carrier's failure."""
-    if isinstance(error, Refused):
-        return (
-            "check the credentials, their permissions and the account's id: `flask providers`"
-            " lists the options"
-        )
-    if isinstance(error, RateLimited):
-        return "wait, and find out what else uses up the account's limit"
-    if isinstance(error, Unreachable):
-        return "check the network, base_url if it is set, and the carrier's status page"
-    return "check base_url if it is set; if it is right, the carrier changed its API: report it"
+def in_words(error: ProviderError) -> tuple[str, str]:
+    """Return what a carrier's failure is, when to try again if it says, and what to do about it."""
+    wait = f", try again in {error.retry_after_s:.0f} s" if error.retry_after_s else ""
+    changed = "check base_url if it is set; if it is right, the carrier changed its API: report it"
+    return f"{error}{wait}", _REMEDIES.get(error.outcome, changed)

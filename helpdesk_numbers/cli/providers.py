@@ -2,14 +2,14 @@
 
 import keyword
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
-from flask.cli import with_appcontext
 from msgspec.structs import FieldInfo, fields
 from tabulate import tabulate
 
@@ -19,78 +19,63 @@ from helpdesk_numbers.service import current_service
 from providers import PhoneNumber, Provider, ProviderError
 from providers.base.options import Problems, describe, from_environ, is_secret
 
+from . import output
 from .listing import list_with_timeout
-from .output import (
-    Group,
-    as_json,
-    count,
-    example,
-    failing_unanswered,
-    print_json,
-    remedy_for,
-    try_again,
-    with_remedy,
-)
+from .output import example
 
 ROOT = Path(providers.__file__).parent.parent
 TEMPLATE = ROOT / "examples" / "carrier-package"
 
 
 @click.group(
-    "providers", cls=Group, invoke_without_command=True, epilog=example("providers --json")
+    "providers", cls=output.Group, invoke_without_command=True, epilog=example("providers --json")
 )
-@as_json
+@output.as_json
 @click.pass_context
-def group(context: click.Context, as_json: bool) -> None:
+def group(context: click.Context) -> None:
     """Show all providers, built-in and installed, their options, and which of these are set."""
     if context.invoked_subcommand is None:
-        context.invoke(show, as_json=as_json)
-
-
-@with_appcontext
-def show(as_json: bool) -> None:
-    """Print all providers: what `flask providers` does without a command."""
-    described = [_described(name, current_service().environ) for name in providers.names()]
-    if as_json:
-        print_json(described)
-        return
-    for provider in described:
-        broken = f" ({provider['error']})" if provider["error"] else ""
-        click.echo(f"{provider['provider']}{broken}")
-        rows = [
-            [
-                option["option"],
-                option["variable"],
-                "required" if option["required"] else "",
-                "set" if option["set"] else "",
-                "; ".join(filter(None, ["secret" if option["secret"] else "", option["help"]])),
-            ]
-            for option in provider["options"]
-        ]
-        click.echo(tabulate(rows, tablefmt="plain").replace("\n", "\n  ").join(("  ", "\n")))
+        described = [_described(name, current_service().environ) for name in providers.names()]
+        output.emit(described, map(_in_lines, described))
 
 
 def _described(name: str, environ: Mapping[str, str]) -> dict[str, Any]:
     try:
-        options = fields(providers.load(name).Options)
+        options = _options(name, providers.load(name))
     except ImportError as error:
         return {"provider": name, "error": str(error), "options": []}
     described = [
         {
             "option": option.name,
-            "variable": (variable := _variable(name, option)),
+            "variable": variable,
             "required": option.required,
             "secret": is_secret(option),
             "set": bool(environ.get(variable)),
             "help": describe(option),
         }
-        for option in options
+        for variable, option in options.items()
     ]
     return {"provider": name, "error": None, "options": described}
 
 
-def _variable(name: str, option: FieldInfo) -> str:
-    return providers.prefix(name) + option.name.upper()
+def _options(name: str, kind: type[Provider]) -> dict[str, FieldInfo]:
+    """The provider's options by their environment variables."""
+    return {providers.prefix(name) + field.name.upper(): field for field in fields(kind.Options)}
+
+
+def _in_lines(provider: dict[str, Any]) -> str:
+    broken = f" ({provider['error']})" if provider["error"] else ""
+    rows = [
+        [
+            option["option"],
+            option["variable"],
+            *(word if option[word] else "" for word in ("required", "set")),
+            "; ".join(filter(None, ["secret" if option["secret"] else "", option["help"]])),
+        ]
+        for option in provider["options"]
+    ]
+    lines = tabulate(rows, tablefmt="plain").splitlines()
+    return "\n  ".join([f"{provider['provider']}{broken}", *lines]) + "\n"
 
 
 @group.command("try", epilog=example("providers try twilio"))
@@ -102,8 +87,8 @@ def _variable(name: str, option: FieldInfo) -> str:
     show_default=True,
     help="Seconds for the whole answer.",
 )
-@as_json
-def try_(name: str, deadline: float, as_json: bool) -> None:
+@output.as_json
+def try_(name: str, deadline: float) -> None:
     """List the numbers of one account at the provider NAME, and say which are usable.
 
     Needs no directory. The account's options are read from its variables (`flask providers` names
@@ -113,21 +98,34 @@ def try_(name: str, deadline: float, as_json: bool) -> None:
     try:
         numbers = list_with_timeout(account, deadline)
     except ProviderError as error:
-        _fail(name, error, as_json)
+        if not output.wants_json():
+            text, remedy = output.in_words(error)
+            text = output.with_remedy(f"{name}: {error.outcome}: {text}", remedy)
+            raise click.ClickException(text) from None
+        text, wait_s = str(error), error.retry_after_s
+        reason = {"outcome": error.outcome, "message": text, "retryAfter": wait_s}
+        output.print_json({"provider": name, "error": reason, "numbers": []})
+        raise click.exceptions.Exit(1) from None
     listed = [_judged(number, account.options.country) for number in numbers]
-    if as_json:
-        print_json({"provider": name, "error": None, "numbers": listed})
-        return
+    output.emit({"provider": name, "error": None, "numbers": listed}, _table(listed))
+
+
+def _judged(number: PhoneNumber, country: str | None) -> dict[str, Any]:
+    judged = judge(number, country)
+    owners = [str(owner) for owner in number.owners]
+    return {**judged._asdict(), "owners": owners, "usable": judged.reason is None}
+
+
+def _table(listed: list[dict[str, Any]]) -> Iterator[str]:
     rows = [
-        [line["number"], line["extension"], line["name"], " ".join(line["owners"]),
-         line["reason"] or "usable"]
-        for line in listed
-    ]  # fmt: skip
+        [n["number"], n["extension"], n["name"], " ".join(n["owners"]), n["reason"] or "usable"]
+        for n in listed
+    ]
     if rows:
-        headers = ["number", "extension", "name", "owners", "usable"]
-        click.echo(tabulate(rows, headers, disable_numparse=True))
-    usable = sum(line["usable"] for line in listed)
-    click.echo(f"{count(len(listed), 'number')}, {usable} of them usable")
+        headings = ["number", "extension", "name", "owners", "usable"]
+        yield tabulate(rows, headings, disable_numparse=True)
+    usable = sum(n["usable"] for n in listed)
+    yield f"{output.count(len(listed), 'number')}, {usable} of them usable"
 
 
 def _account(name: str) -> Provider:
@@ -137,56 +135,32 @@ def _account(name: str) -> Provider:
         raise click.UsageError(str(error.args[0])) from None
     except ImportError as error:
         raise click.ClickException(str(error)) from None
-    options = _options(name, kind)
+    options = _read_or_ask(name, kind)
     try:
         return kind(options, name)
     except Exception as error:  # a third party's package may fail in any way
-        raise click.ClickException(
-            f"{name} takes no such options: {type(error).__name__}"
-        ) from None
+        text = f"{name} takes no such options: {type(error).__name__}"
+        raise click.ClickException(text) from None
 
 
-def _options(name: str, kind: type[Provider]) -> Provider.Options:
+def _read_or_ask(name: str, kind: type[Provider]) -> Provider.Options:
     """The account's options out of the environment, and of answers for what is missing there."""
-    environ = dict(current_service().environ)
+    environ, known = dict(current_service().environ), _options(name, kind)
     while True:
         problems = Problems()
         options = from_environ(kind.Options, environ, problems, providers.prefix(name))
         if options is not None:
             return options
-        faults: list[str] = [*problems.lines]
-        lacking = [
-            option
-            for option in fields(kind.Options)
-            if not environ.get(variable := _variable(name, option))
-            and any(re.match(rf"{variable}\b", fault) for fault in faults)
-        ]
+        failure = click.UsageError("\n".join(problems.lines))
+        places = {problem.place for problem in problems.lines}
+        lacking = [each for each in known if each in places and not environ.get(each)]
         if not lacking:
-            raise click.UsageError("\n".join(faults))
-        for option in lacking:
-            environ[_variable(name, option)] = _answer(name, option, faults)
-
-
-def _answer(name: str, option: FieldInfo, faults: list[str]) -> str:
-    meaning = describe(option)
-    question = _variable(name, option) + (f" ({meaning})" if meaning else "")
-    with failing_unanswered(click.UsageError("\n".join(faults))):
-        return str(click.prompt(question, hide_input=is_secret(option), err=True))
-
-
-def _judged(number: PhoneNumber, country: str | None) -> dict[str, Any]:
-    judged = judge(number, country)
-    owners = [str(owner) for owner in number.owners]
-    return {**judged._asdict(), "owners": owners, "usable": judged.reason is None}
-
-
-def _fail(name: str, error: ProviderError, as_json: bool) -> NoReturn:
-    if as_json:
-        data = {"outcome": error.outcome, "message": str(error), "retryAfter": error.retry_after_s}
-        print_json({"provider": name, "error": data, "numbers": []})
-        raise click.exceptions.Exit(1)
-    text = f"{name}: {error.outcome}: {error}{try_again(error)}"
-    raise click.ClickException(with_remedy(text, remedy_for(error)))
+            raise failure
+        for variable in lacking:
+            meaning = describe(known[variable])
+            question = f"{variable} ({meaning})" if meaning else variable
+            prompt = partial(click.prompt, hide_input=is_secret(known[variable]), err=True)
+            environ[variable] = output.ask(prompt, failure, question)
 
 
 FILES = {
@@ -232,36 +206,36 @@ def new(name: str, folder: Path | None) -> None:
     if folder is not None and find_spec(name):
         raise click.UsageError(f"{name!r} is a module of another package already")
     targets = {
-        source: folder / source.replace("larkline", name)
-        if folder
-        else ROOT / place.replace("larkline", name)
+        source: Path(folder or ROOT, (source if folder else place).replace("larkline", name))
         for source, (place, _) in FILES.items()
         if folder or place
     }
-    for target in targets.values():
-        if target.exists():
-            raise click.UsageError(f"{_shown(target)} exists already")
+    if existing := [target for target in targets.values() if target.exists()]:
+        raise click.UsageError(f"{_shown(existing[0])} exists already")
     for source, target in targets.items():
         text = (TEMPLATE / source).read_text("utf-8")
         if folder is None:
             text = text.partition("\n## Install\n")[0]
             text = text.replace('/ "larkline.json"', '/ "data" / "larkline" / "numbers.json"')
-        text = text.replace("examples/carrier-package", "FOLDER")
-        text = text.replace("2026-11-22", datetime.now(UTC).date().isoformat())
-        text = text.replace("larkline", name).replace("LARKLINE", name.upper())
+        for old, written in (
+            ("examples/carrier-package", "FOLDER"),
+            ("2026-11-22", datetime.now(UTC).date().isoformat()),
+            ("larkline", name),
+            ("LARKLINE", name.upper()),
+            ("Larkline", kind),
+        ):
+            text = text.replace(old, written)
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("x", encoding="utf-8") as new_file:
-            new_file.write(text.replace("Larkline", kind))
+            new_file.write(text)
     steps = [f"{_shown(target)}: {FILES[source][1]}" for source, target in targets.items()]
-    test = f".venv/bin/pytest {_shown(targets['test_larkline.py'])}"
+    test = f".venv/bin/pip install -e {folder} && .venv/bin/python -m pytest {folder}"
     if folder is None:
+        test = f".venv/bin/pytest {_shown(targets['test_larkline.py'])}"
         steps.append("docs/providers/README.md: a row in the table of providers")
         steps.append("CHANGELOG.md: a line")
-    else:
-        test = f".venv/bin/pip install -e {folder} && .venv/bin/python -m pytest {folder}"
     click.echo("Written. The tests pass as they are, for the invented carrier Larkline. Fill in:")
-    for number, step in enumerate(steps, 1):
-        click.echo(f"{number}. {step}")
+    click.echo("\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1)))
     click.echo(f"Check with:   {test}")
     click.echo(f"Then with:    .venv/bin/flask providers try {name}")
 

@@ -2,43 +2,68 @@
 
 import statistics
 import time
-from typing import IO, Any
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import click
+import msgspec
 import requests
 from tabulate import tabulate
 
 from helpdesk_numbers.service import current_service
-from helpdesk_numbers.settings import ConfigurationError, Settings
 from helpdesk_numbers.webhook import PATH
-from hubspot.diagnosis import RefusedRequest, diagnose
-from hubspot.schema import NumbersRequest
+from hubspot import schema
+from hubspot.names import MAX_NAME_UNITS
 from hubspot.settings_api import why_no_answer
-from hubspot.signature import Version
+from hubspot.signature import Version, signed_headers
 
-from .answer import Answer, ask_webhook, drop_down
-from .failed_request import read_failed_request, read_log
-from .options import only_portal, portal, user
-from .output import Group, as_json, example, print_json, with_remedy
+from .explain import explain
+from .options import as_url, only_portal, portal, secrets_of, user
+from .output import Group, as_json, emit, example, with_remedy
 
 PATIENCE_S = 5.0
 """What HubSpot gives comparable calls (classic CRM cards, webhooks); for this one nothing is
 published: https://developers.hubspot.com/docs/api/webhooks (January 2025)."""
 
 webhook = Group("webhook", help="Ask the webhook as HubSpot does, and find out why it refuses.")
+webhook.add_command(explain)
 
 
-def _as_url(_: click.Context, __: click.Parameter, url: str | None) -> str | None:
-    if url is not None:
-        try:
-            parts = urlsplit(url)
-            usable = parts.scheme in ("http", "https") and bool(parts.hostname)
-        except ValueError:
-            usable = False
-        if not usable:
-            raise click.BadParameter(f"{url} is not an http or https URL")
-    return url
+class Answer(NamedTuple):
+    """What a webhook answered, and how many seconds it took."""
+
+    response: requests.Response
+    seconds: float
+
+    def numbers(self) -> list[schema.Item] | None:
+        """Return HubSpot's list, or None if the answer is anything else."""
+        with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            if self.response.status_code == 200:
+                return msgspec.json.decode(self.response.content, type=schema.Answer).phone_numbers
+        return None
+
+
+def ask_webhook(
+    session: requests.Session,
+    request: schema.NumbersRequest,
+    secret: str,
+    url: str,
+    signed_url: str,
+    version: Version = "v3",
+) -> Answer:
+    """Send a request, signed for `signed_url`, and return what `url` answers within 30 seconds.
+
+    Raises:
+        RequestException, ValueError: no answer came; `why_no_answer` says why.
+    """
+    body, now_ms = schema.write_request(request), time.time_ns() // 1_000_000
+    headers = signed_headers(version, secret, "POST", signed_url, body, now_ms)
+    headers["Content-Type"] = "application/json"
+    started = time.perf_counter()
+    response = session.post(url, body, headers=headers, timeout=30, allow_redirects=False)
+    return Answer(response, time.perf_counter() - started)
 
 
 @webhook.command(epilog=example("webhook send --portal-id 62515 --user-id 1001"))
@@ -46,7 +71,8 @@ def _as_url(_: click.Context, __: click.Parameter, url: str | None) -> str | Non
 @user
 @click.option(
     "--url",
-    callback=_as_url,
+    type=as_url,
+    metavar="TEXT",
     help="The service, or the whole webhook URL. [default: PUBLIC_URL, else this machine]",
 )
 @click.option(
@@ -64,12 +90,7 @@ def _as_url(_: click.Context, __: click.Parameter, url: str | None) -> str | Non
 )
 @as_json
 def send(
-    portal_id: int | None,
-    user_id: int,
-    url: str | None,
-    signature: Version,
-    repeat: int,
-    as_json: bool,
+    portal_id: int | None, user_id: int, url: str | None, signature: Version, repeat: int
 ) -> None:
     """Sign a request as HubSpot does, send it to a running service, and show what comes back.
 
@@ -78,13 +99,13 @@ def send(
     """
     service = current_service()
     settings = service.settings
-    secret = _secrets(settings)[0]
+    secret = secrets_of(settings)[0]
     portal_id = portal_id or only_portal(service)
     target = _webhook_url(url or settings.public_url or f"http://127.0.0.1:{settings.port}")
     signed = target
     if settings.public_url and _is_local(target):  # it verifies for the outside URL, as ever
         signed = _webhook_url(settings.public_url)
-    request = NumbersRequest(settings.hubspot_app_id or 1, portal_id, user_id)
+    request = schema.NumbersRequest(settings.hubspot_app_id or 1, portal_id, user_id)
     try:
         with requests.Session() as session:  # HubSpot keeps connections too
             answers = [
@@ -96,85 +117,10 @@ def send(
         text = f"no answer from {target}: {why_no_answer(error)}; {hint}"
         raise click.ClickException(text) from None
     worst = next((answer for answer in answers if answer.numbers() is None), answers[-1])
-    if as_json:
-        print_json(_as_data(worst, answers))
-    else:
-        click.echo(f"POST {target}" + (f"\nsigned for {signed}" if signed != target else ""))
-        _print_answer(worst, signature)
-        if worst.numbers() == []:
-            click.echo(
-                "The drop-down is empty; `flask numbers"
-                f" --portal-id {portal_id} --user-id {user_id} --explain` says why."
-            )
-        if repeat > 1:
-            _print_spread(answers)
+    first = f"POST {target}" + (f"\nsigned for {signed}" if signed != target else "")
+    emit(_as_data(worst, answers), [first, *_lines(worst, answers, signature, request)])
     if worst.numbers() is None:
         raise click.exceptions.Exit(1)
-
-
-@webhook.command(epilog=example("webhook explain --from-log service.log"))
-@click.argument("file", type=click.File("rb"), default="-")
-@click.option(
-    "--registered-url",
-    callback=_as_url,
-    help="The webhook URL as registered with HubSpot, to compare with.",
-)
-@click.option("--from-log", is_flag=True, help="FILE holds this service's own log lines.")
-@as_json
-def explain(file: IO[bytes], registered_url: str | None, from_log: bool, as_json: bool) -> None:
-    """Say why a request was refused: which cause fits, and what to do about it.
-
-    FILE (or standard input) is a JSON object of the request as it arrived: method, url, headers,
-    body (its exact text), and receivedAt if it is known (milliseconds since 1970):
-
-    \b
-    {"method": "POST", "url": "http://10.0.0.7/hubspot/phone-numbers",
-     "headers": {"X-HubSpot-Signature-v3": "...", "X-HubSpot-Request-Timestamp": "..."},
-     "body": "{\\"appId\\":1,\\"portalId\\":2,\\"userId\\":3}", "receivedAt": 1790000001000}
-    """
-    if file.isatty():
-        raise click.UsageError("give a FILE, or pipe the failed request in")
-    content = file.read()
-    causes = read_log(content) if from_log else [_explain_request(content, registered_url)]
-    if not causes:
-        raise click.ClickException(
-            "no 401 line of this service found in it (those of LOG_FORMAT=text say cause and remedy"
-            " themselves)"
-        )
-    if as_json:
-        print_json(causes if from_log else causes[0])
-        return
-    click.echo("\n\n".join(map(_in_lines, causes)))
-
-
-def _in_lines(cause: dict[str, Any]) -> str:
-    lines = [f"Cause:  {cause['cause']}", f"Remedy: {cause['remedy']}"]
-    if cause["url"]:
-        lines.append(f"URL:    {cause['url']} (as this service saw it)")
-    if "count" in cause:
-        times = "once" if cause["count"] == 1 else f"{cause['count']} times"
-        lines.append(f"Seen:   {times}" + (f", last at {cause['last']}" if cause["last"] else ""))
-    return "\n".join(lines)
-
-
-def _explain_request(content: bytes, registered_url: str | None) -> dict[str, Any]:
-    settings = current_service().settings
-    secrets = _secrets(settings)
-    failed = read_failed_request(content)
-    others = [registered_url] if registered_url else []
-    if "://" in failed.url.partition("?")[0]:
-        others.append(failed.url)
-    uri = failed.verified_for(settings.public_url, settings.trusted_proxies)
-    diagnosis = diagnose(
-        RefusedRequest(failed.method.upper(), uri, failed, failed.body.encode(), tuple(others)),
-        secrets=secrets,
-        path=PATH,
-        now_ms=failed.received_at or time.time_ns() // 1_000_000,
-        versions=settings.hubspot_signature_versions,
-        just_arrived=failed.received_at is not None,
-        public_url=settings.public_url,
-    )
-    return {**diagnosis._asdict(), "url": uri}
 
 
 def _as_data(answer: Answer, answers: list[Answer]) -> dict[str, Any]:
@@ -183,7 +129,7 @@ def _as_data(answer: Answer, answers: list[Answer]) -> dict[str, Any]:
         content = response.json()
     except requests.JSONDecodeError:
         content = response.text
-    all_ms = [round(answer.seconds * 1000, 1) for answer in answers]
+    all_ms = [round(each.seconds * 1000, 1) for each in answers]
     return {
         "status": response.status_code,
         "ms": round(answer.seconds * 1000, 1),
@@ -194,23 +140,51 @@ def _as_data(answer: Answer, answers: list[Answer]) -> dict[str, Any]:
     }
 
 
-def _print_answer(answer: Answer, version: str) -> None:
-    (response, seconds), numbers = answer, answer.numbers()
+def _lines(
+    worst: Answer, answers: list[Answer], version: str, request: schema.NumbersRequest
+) -> Iterator[str]:
+    (response, seconds), numbers = worst, worst.numbers()
     judged = "within" if seconds <= PATIENCE_S else "BEYOND"
     source = response.headers.get("Numbers-Source")
-    click.echo(
+    yield (
         f"{response.status_code} {response.reason}, signed with {version}, {seconds * 1000:.0f} ms:"
         f" {judged} HubSpot's {PATIENCE_S:.0f} s" + (f", {source}" if source else "")
     )
     if numbers:
-        click.echo(tabulate(drop_down(numbers), ["shown as", "number", ""], disable_numparse=True))
-    if numbers is not None:
-        return
-    for name in ("Retry-After", "Location"):
-        if name in response.headers:
-            click.echo(f"{name}: {response.headers[name]}")
-    advice = _ADVICE.get(response.status_code) or _ADVICE.get(response.status_code // 100, "")
-    click.echo(with_remedy(response.text.strip() or "(an empty body)", advice))
+        yield tabulate(drop_down(numbers), ["shown as", "number", ""], disable_numparse=True)
+    elif numbers is None:
+        for name in ("Retry-After", "Location"):
+            if name in response.headers:
+                yield f"{name}: {response.headers[name]}"
+        status = response.status_code
+        advice = _ADVICE.get(status) or _ADVICE.get(status // 100, "")
+        yield with_remedy(response.text.strip() or "(an empty body)", advice)
+    else:
+        yield (
+            f"The drop-down is empty; `flask numbers --portal-id {request.portal_id}"
+            f" --user-id {request.user_id} --explain` says why."
+        )
+    if answers[1:]:
+        times = sorted(answer.seconds * 1000 for answer in answers)
+        failed = sum(answer.numbers() is None for answer in answers)
+        yield (
+            f"{len(times)} requests, {failed} failed: fastest {times[0]:.0f} ms,"
+            f" median {statistics.median(times):.0f} ms,"
+            f" 95 % within {times[int(0.95 * (len(times) - 1))]:.0f} ms, slowest {times[-1]:.0f} ms"
+        )
+
+
+def drop_down(numbers: list[schema.Item]) -> list[list[str]]:
+    """Return the drop-down as HubSpot would show it: name, number, and whether it is selectable."""
+    units = 2 * MAX_NAME_UNITS
+    return [
+        [
+            item.friendly_name.encode("utf-16-le")[:units].decode("utf-16-le", "ignore"),
+            item.e164_phone_number,
+            f"not selectable: extension {item.extension}" if item.extension else "",
+        ]
+        for item in numbers
+    ]
 
 
 _ADVICE = {
@@ -223,25 +197,9 @@ _ADVICE = {
 }
 
 
-def _print_spread(answers: list[Answer]) -> None:
-    times = sorted(answer.seconds * 1000 for answer in answers)
-    failed = sum(answer.numbers() is None for answer in answers)
-    click.echo(
-        f"{len(times)} requests, {failed} failed: fastest {times[0]:.0f} ms,"
-        f" median {statistics.median(times):.0f} ms,"
-        f" 95 % within {times[int(0.95 * (len(times) - 1))]:.0f} ms, slowest {times[-1]:.0f} ms"
-    )
-
-
 def _webhook_url(url: str) -> str:
     return url if url.rstrip("/").endswith(PATH) or "?" in url else url.rstrip("/") + PATH
 
 
 def _is_local(url: str) -> bool:
     return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
-
-
-def _secrets(settings: Settings) -> tuple[str, ...]:
-    if not settings.hubspot_client_secret:
-        raise ConfigurationError(("HUBSPOT_CLIENT_SECRET: missing; requests are signed with it",))
-    return settings.hubspot_client_secret

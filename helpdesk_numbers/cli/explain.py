@@ -1,0 +1,151 @@
+"""`flask webhook explain`: why a request was refused, by the request or by the service's log."""
+
+import json
+import re
+import time
+from contextlib import suppress
+from typing import IO, Any
+
+import click
+import msgspec
+
+from helpdesk_numbers.service import current_service
+from helpdesk_numbers.settings import Settings
+from helpdesk_numbers.webhook import PATH, called_url
+from hubspot.diagnosis import RefusedRequest, diagnose
+from hubspot.diagnosis.candidates import split
+
+from .options import as_url, secrets_of
+from .output import as_json, emit, example
+
+
+@click.command(epilog=example("webhook explain --from-log service.log"))
+@click.argument("file", type=click.File("rb"), default="-")
+@click.option(
+    "--registered-url",
+    type=as_url,
+    metavar="TEXT",
+    help="The webhook URL as registered with HubSpot, to compare with.",
+)
+@click.option("--from-log", is_flag=True, help="FILE holds this service's own log lines.")
+@as_json
+def explain(file: IO[bytes], registered_url: str | None, from_log: bool) -> None:
+    """Say why a request was refused: which cause fits, and what to do about it.
+
+    FILE (or standard input) is a JSON object of the request as it arrived: method, url, headers,
+    body (its exact text), and receivedAt if it is known (milliseconds since 1970):
+
+    \b
+    {"method": "POST", "url": "http://10.0.0.7/hubspot/phone-numbers",
+     "headers": {"X-HubSpot-Signature-v3": "...", "X-HubSpot-Request-Timestamp": "..."},
+     "body": "{\\"appId\\":1,\\"portalId\\":2,\\"userId\\":3}", "receivedAt": 1790000001000}
+    """
+    if file.isatty():
+        raise click.UsageError("give a FILE, or pipe the failed request in")
+    content = file.read()
+    causes = read_log(content) if from_log else [_explain_request(content, registered_url)]
+    if not causes:
+        raise click.ClickException(
+            "no 401 line of this service found in it (those of LOG_FORMAT=text say cause and remedy"
+            " themselves)"
+        )
+    emit(causes if from_log else causes[0], ["\n\n".join(map(_in_lines, causes))])
+
+
+def _in_lines(cause: dict[str, Any]) -> str:
+    lines = [f"Cause:  {cause['cause']}", f"Remedy: {cause['remedy']}"]
+    if cause["url"]:
+        lines.append(f"URL:    {cause['url']} (as this service saw it)")
+    if "count" in cause:
+        times = "once" if cause["count"] == 1 else f"{cause['count']} times"
+        lines.append(f"Seen:   {times}" + (f", last at {cause['last']}" if cause["last"] else ""))
+    return "\n".join(lines)
+
+
+def _explain_request(content: bytes, registered_url: str | None) -> dict[str, Any]:
+    settings = current_service().settings
+    secrets = secrets_of(settings)
+    failed = _read_request(content)
+    others = [registered_url] if registered_url else []
+    if "://" in failed.url.partition("?")[0]:
+        others.append(failed.url)
+    uri = _called_url(failed, settings)
+    diagnosis = diagnose(
+        RefusedRequest(failed.method.upper(), uri, failed, failed.body.encode(), tuple(others)),
+        secrets=secrets,
+        path=PATH,
+        now_ms=failed.received_at or time.time_ns() // 1_000_000,
+        versions=settings.hubspot_signature_versions,
+        just_arrived=failed.received_at is not None,
+        public_url=settings.public_url,
+    )
+    return {**diagnosis._asdict(), "url": uri}
+
+
+class FailedRequest(msgspec.Struct, rename="camel"):
+    """A request as it arrived, and its headers' `get`, whatever their case."""
+
+    url: str
+    headers: dict[str, str | int | float | list[str]]
+    body: str
+    method: str = "POST"
+    received_at: int | None = None
+
+    def get(self, name: str, /) -> str | None:
+        """Join the values of a header as HTTP does; None if there is none."""
+        values = [value for key, value in self.headers.items() if key.lower() == name.lower()]
+        texts = (",".join(value) if isinstance(value, list) else str(value) for value in values)
+        return ",".join(texts) if values else None
+
+
+def _called_url(failed: FailedRequest, settings: Settings) -> str:
+    """The URL that a service with these settings verifies the request for."""
+    if settings.public_url and f"{failed.url}/".startswith(settings.public_url.rstrip("/") + "/"):
+        return failed.url
+    scheme, host, target = split(failed.url)
+    environ = {
+        "RAW_URI": target if scheme else "/" + target.removeprefix("/"),
+        "wsgi.url_scheme": scheme or "http",
+        "HTTP_HOST": host or failed.get("Host") or "",
+        "HTTP_X_FORWARDED_PROTO": "" if scheme else failed.get("X-Forwarded-Proto") or "",
+    }
+    return called_url(environ, settings)
+
+
+def _read_request(content: bytes) -> FailedRequest:
+    try:
+        return msgspec.json.decode(content.removeprefix(b"\xef\xbb\xbf"), type=FailedRequest)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        hint = "It has to be a JSON object with method, url, headers and body."
+        if "$.body" in str(error):
+            hint = "The body has to be a string, the exact text that arrived: every byte is signed."
+        elif b'"event"' in content and b'"status"' in content:
+            hint = "For this service's log lines there is --from-log."
+        elif not content.strip():
+            hint = "It is empty. " + hint
+        raise click.ClickException(f"not a failed request: {error}\n{hint}") from None
+
+
+def read_log(content: bytes) -> list[dict[str, Any]]:
+    """Collect each cause of a 401 in the log: remedy, URL, how often, and when last."""
+    names = ("cause", "remedy", "url")
+    times: dict[tuple[str, ...], list[Any]] = {}
+    for line in content.decode("utf-8", "replace").split("\n"):
+        record = _object_in(line)
+        for name in ("log", "MESSAGE"):  # what Docker and journald put our line into
+            record = _object_in(str(record[name])) if name in record else record
+        if record.get("status") == 401 and "cause" in record:
+            told = tuple(str(record.get(name, "")) for name in names)
+            times.setdefault(told, []).append(record.get("time"))
+    return [
+        dict(zip(names, told, strict=True), count=len(seen), last=seen[-1])
+        for told, seen in times.items()
+    ]
+
+
+def _object_in(line: str) -> dict[str, Any]:
+    """Find the JSON object in a line, whatever a platform has put before it; empty without one."""
+    for brace in list(re.finditer("{", line))[:20]:
+        with suppress(ValueError, RecursionError):
+            return dict(json.JSONDecoder().raw_decode(line, brace.start())[0])
+    return {}
