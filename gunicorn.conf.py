@@ -3,6 +3,7 @@
 Names with an underscore are this file's own: gunicorn would take others for its settings.
 """
 
+import gc as _gc
 import os as _os
 import signal as _signal
 import socket as _socket
@@ -55,7 +56,11 @@ graceful_timeout = 8
 
 
 # Fly, unless told otherwise, stops with SIGINT, which gunicorn takes for "at once".
+#
+# What is in memory by now stays there. Were the workers' garbage collector to look at it, each had
+# a copy of its own, of some 5 MB: https://docs.python.org/3/library/gc.html#gc.freeze
 def when_ready(server):
+    _gc.freeze()
     _signal.signal(_signal.SIGINT, lambda *_: _os.kill(server.pid, _signal.SIGTERM))
 
 
