@@ -8,6 +8,7 @@ https://www.rfc-editor.org/rfc/rfc6749#section-5.1
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from threading import Lock
 from typing import Annotated, Any, ClassVar, NamedTuple
 from urllib.parse import urljoin
@@ -88,7 +89,7 @@ class OAuthProvider(HTTPProvider):
             if self._token not in ("", refused) and time.monotonic() < self._until:
                 return self._token, True
             if self._failure and self._failure[0] >= came_at:  # while this thread was waiting
-                raise _again(self._failure[1])
+                raise copy(self._failure[1])  # raised twice, one's tracebacks would mix
             try:
                 self._renew(wanted, listing)
             except (Refused, RateLimited) as error:
@@ -116,10 +117,3 @@ class OAuthProvider(HTTPProvider):
             yield
         finally:
             self._lock.release()
-
-
-def _again(error: ProviderError) -> ProviderError:
-    """The same failure for another thread: an exception raised twice mixes up its tracebacks."""
-    if isinstance(error, RateLimited):
-        return RateLimited(str(error), error.retry_after_s)
-    return Refused(str(error), getattr(error, "status", None))
