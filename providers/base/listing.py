@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
@@ -94,6 +95,7 @@ class Listing:
         return answer
 
 
+@lru_cache(maxsize=1024)
 def _origin(url: str) -> str:
     """Scheme, host and port in the one way that we write them; empty where in doubt."""
     try:
