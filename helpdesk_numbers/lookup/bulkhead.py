@@ -44,16 +44,16 @@ class Bulkhead:
             return True
 
     def give_seat_back(self) -> None:
-        """End what `take_seat` began."""
+        """Free the seat that `take_seat` took."""
         with self._lock:
             self._seats += 1
 
     def begin_waiting(self, now: float) -> None:
-        """Take note that this thread waits for carriers from now on."""
+        """Record that this thread waits for carriers from now on."""
         self._waiting_since[threading.get_ident()] = now
 
     def end_waiting(self) -> None:
-        """End what `begin_waiting` began."""
+        """Record that this thread no longer waits."""
         del self._waiting_since[threading.get_ident()]
 
     def long_waiting(self, now: float) -> int:
