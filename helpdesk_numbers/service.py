@@ -61,11 +61,9 @@ class Service:
         values, _ = self._values
         path, text = values["directory"], values["directory_toml"]
         try:
-            if path or text:
-                return DirectoryFile(self.environ, path, text)
+            return DirectoryFile(self.environ, path, text) if path or text else None
         except Faults as error:
             raise ConfigurationError(error.faults) from None
-        return None
 
     @cached_property
     def directory(self) -> DirectoryFile | SingleAccount:

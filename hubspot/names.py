@@ -19,8 +19,7 @@ def friendly_names(numbers: Iterable[tuple[str, str]]) -> list[str]:
 
     None is empty or longer than MAX_NAME_UNITS, and two different names never become the same. A
     number without a name gets its international form. Long names are shortened in the middle, since
-    those of one company mostly differ at the end, and never within what a reader takes for one
-    character.
+    those of one company mostly differ at the end, and between what a reader takes for characters.
     """
     names = [clean(name) or international(e164) for name, e164 in numbers]
     shortened = {name: name for name in names if _units(name) <= MAX_NAME_UNITS}

@@ -28,8 +28,6 @@ TIMEOUT_S = (5, 20)
 MAX_WAIT_S = 30.0
 """The longest that a 429 is waited for; HubSpot's windows are 10 s. A longer one is an error."""
 
-_FAMILIES = {"v3": "crm/v3/extensions/calling"}  # the dated generations are alike
-
 
 class SettingsError(Exception):
     """The app's settings at HubSpot could not be read or changed."""
@@ -130,8 +128,9 @@ class Client:
     def _send_once(
         self, method: str, part: str, payload: Mapping[str, object] | None
     ) -> requests.Response:
-        family = _FAMILIES.get(self.version, f"crm/extensions/calling/{self.version}")
-        url = f"{self.base_url.rstrip('/')}/{family}/{self.app_id}/settings"
+        root, version = "extensions/calling", self.version  # the dated generations are alike
+        family = f"{version}/{root}" if version == "v3" else f"{root}/{version}"
+        url = f"{self.base_url.rstrip('/')}/crm/{family}/{self.app_id}/settings"
         token = {"Authorization": f"Bearer {self.access_token}"} if self.access_token else {}
         try:
             return requests.request(

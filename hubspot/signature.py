@@ -42,7 +42,7 @@ _ESCAPES = re.compile("|".join(_DECODED), re.IGNORECASE)
 
 
 def decode_uri(uri: str) -> str:
-    """Decode the twelve escapes of HubSpot's table, once, as v3 signs the URI.
+    """Return the URI as v3 signs it: the twelve escapes of HubSpot's table decoded, once.
 
     >>> decode_uri("https://x.example/hook?to=%3a%2F%20")
     'https://x.example/hook?to=:/%20'

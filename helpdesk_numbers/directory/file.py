@@ -31,11 +31,7 @@ class DirectoryFile:
     def __init__(
         self, environ: Mapping[str, str], path: str | None, text: str | None = None
     ) -> None:
-        """Read the directory.
-
-        Raises:
-            Faults: all that is wrong with it.
-        """
+        """Read the directory; raises Faults with all that is wrong with it."""
         self._environ = environ
         self._path = Path(path) if path and text is None else None
         self._lock = threading.Lock()

@@ -178,9 +178,8 @@ def _check_names(
 ) -> None:
     for index, name in enumerate(names):
         if name not in accounts:
-            few = len(problems.lines) < MAX_SUGGESTIONS
-            suggestion = did_you_mean(name, accounts) if few else ""
-            problems.at(f"accounts[{index}]").add(f"no account {name!r}{suggestion}")
+            hint = did_you_mean(name, accounts) if len(problems.lines) < MAX_SUGGESTIONS else ""
+            problems.at(f"accounts[{index}]").add(f"no account {name!r}{hint}")
 
 
 def _id(text: str, problems: Problems) -> int:

@@ -63,10 +63,8 @@ class CircuitBreaker:
         self._last_failure = kind, str(answer)
         if isinstance(answer, RateLimited) and answer.retry_after_s:
             retry_at = now + answer.retry_after_s
-            self._open(now, max(retry_at, self._reopens_at) if outdated else retry_at)
+            self._reopens_at = max(retry_at, self._reopens_at) if outdated else retry_at
+            self._opened_at = now
         elif not outdated and (self._opened_at is not None or self._failures >= FAILURES):
-            self._open(now, now + self._open_s)
+            self._opened_at, self._reopens_at = now, now + self._open_s
             self._open_s = min(2 * self._open_s, MAX_OPEN_S)
-
-    def _open(self, now: float, reopens_at: float) -> None:
-        self._opened_at, self._reopens_at = now, reopens_at

@@ -26,8 +26,6 @@ class Call:
     `query` is what it asks for, `began` when (seconds, monotonic); `ended` is 0 until it has.
     """
 
-    __slots__ = ("_answer", "_done", "account", "began", "ended", "has_seat", "query")
-
     def __init__(
         self, account: Provider, query: Query, began: float, *, has_seat: bool = False
     ) -> None:

@@ -108,14 +108,14 @@ class Lookup:
         try:
             self.bulkhead.submit(partial(self._make, call), healthy=healthy)
         except RuntimeError:  # the system gives no more threads
-            self._end(call, _no_thread(), counts=False)
+            self._end(call, Unreachable(_NO_THREAD), counts=False)
 
     def _make(self, call: Call) -> None:
         """Make the call, once for all who wait for it."""
         if call.query.deadline.left():
             self._end(call, _answer_of(call.account, call.query))
         else:
-            self._end(call, _no_thread(), counts=False)
+            self._end(call, Unreachable(_NO_THREAD), counts=False)
 
     def _end(self, call: Call, answer: Answer, *, counts: bool = True) -> None:
         """Learn from the call's answer, then give it to all who wait."""
@@ -145,9 +145,7 @@ class Lookup:
         return numbers, Outcome(account.account, account.name, answer.outcome, ms, answer, age_s)
 
 
-def _no_thread() -> Unreachable:
-    """All threads were busy, which is not the account's fault."""
-    return Unreachable("no thread was free to call it")
+_NO_THREAD = "no thread was free to call it"  # which is not the account's fault
 
 
 def _answer_of(account: Provider, query: Query) -> Answer:

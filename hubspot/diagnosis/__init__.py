@@ -65,12 +65,10 @@ def diagnose(
     return Diagnosis(" and ".join(causes), "; ".join(remedies))
 
 
-_BODY = "something in front of the service changes the body: have it passed on unchanged"
-_HEADERS = "something in front of the service changes headers: have them passed on unchanged"
-_URL = (
-    "something in front of the service changes the URL: stop that, or register a URL that is left"
-    " unchanged"
-)
+_FRONT = "something in front of the service"
+_BODY = f"{_FRONT} changes the body: have it passed on unchanged"
+_HEADERS = f"{_FRONT} changes headers: have them passed on unchanged"
+_URL = f"{_FRONT} changes the URL: stop that, or register a URL that is left unchanged"
 _AS_SENT = f"the sender has to sign the text of {TIMESTAMP_HEADER} exactly as it sends it"
 _IN_MS = f"the sender has to give {TIMESTAMP_HEADER} in milliseconds since 1970: 13 digits"
 
@@ -78,7 +76,7 @@ _IN_MS = f"the sender has to give {TIMESTAMP_HEADER} in milliseconds since 1970:
 def _malformed(request: RefusedRequest, header: str, thorough: bool) -> Iterator[Diagnosis]:
     """Tell what is odd about a request whose signature nothing makes match, best guess first."""
     signature, timestamp = (request.headers.get(name) for name in (header, TIMESTAMP_HEADER))
-    lost = "if HubSpot sent this, something in front of the service drops {}: have it passed on"
+    lost = f"if HubSpot sent this, {_FRONT} drops {{}}: have it passed on"
     if not signature or not signature.strip():
         missing = signature is None
         cause = "no signature header arrived" if missing else "the signature header is empty"
@@ -87,7 +85,7 @@ def _malformed(request: RefusedRequest, header: str, thorough: bool) -> Iterator
         yield Diagnosis(
             "the signature header does not hold a HubSpot signature",
             f"{header} has to hold 44 characters of Base64 (v3) or 64 hexadecimal digits (v2, v1);"
-            " if HubSpot sent this, something in front of the service cuts or rewrites it",
+            f" if HubSpot sent this, {_FRONT} cuts or rewrites it",
         )
     if header == V3_HEADER and not timestamp:
         yield Diagnosis("the timestamp header is missing", lost.format(TIMESTAMP_HEADER))
@@ -118,8 +116,8 @@ def _wrong_header(version: Version, request: RefusedRequest) -> Iterator[Diagnos
         yield Diagnosis(f"a {version} signature arrived {arrived}", remedy)
     elif not in_v3 and request.headers.get(TIMESTAMP_HEADER):  # which HubSpot sends with v3 alone
         # https://github.com/stripe/stripe-dotnet/issues/1880
-        remedy = f"something in front of the service drops {V3_HEADER}: have it passed on"
-        yield Diagnosis(f"{V3_HEADER} did not arrive, though its timestamp did", remedy)
+        cause = f"{V3_HEADER} did not arrive, though its timestamp did"
+        yield Diagnosis(cause, f"{_FRONT} drops {V3_HEADER}: have it passed on")
 
 
 def _wrong_url(

@@ -12,12 +12,9 @@ from urllib.parse import quote, unquote
 
 from ..signature import TIMESTAMP_HEADER, V3_HEADER, Headers, Version, digest, encode, matches
 
-MAX_BYTES = 1_000
-"""Of a body or path that has candidates; HubSpot's have about 50. Whoever sends a request decides
-how much work there is, so this and the next two bound it."""
-
-MAX_LIVE_SIGNATURES, MAX_SIGNATURES = 160, 100_000
-"""Signatures to make in each version, while a caller waits and otherwise."""
+MAX_BYTES, MAX_LIVE_SIGNATURES, MAX_SIGNATURES = 1_000, 160, 100_000
+"""Bytes of a body or path that has candidates (HubSpot's have about 50), and signatures to make in
+each version, while a caller waits and otherwise: senders decide how much work there would be."""
 
 
 class RefusedRequest(NamedTuple):
@@ -89,8 +86,7 @@ def find(
 
 
 def bare(signature: str) -> str:
-    """Return what stays of a signature whatever happens to its header: letters and digits, in lower
-    case."""
+    """Return what stays of a signature whatever happens to its header: its letters and digits."""
     text = unquote(unquote(signature[:500])).partition(",")[0].strip("\"' ")
     return re.sub("^(sha256|v[123])=|[^A-Za-z0-9]", "", text).lower()
 
