@@ -45,7 +45,7 @@ RETRY_AFTER_S = 5
 
 
 def create_app(environ: Mapping[str, str] | None = None) -> Flask:
-    """The WSGI application, by another environment than the process's own if one is given.
+    """Return the WSGI application, by `environ` or else the process's own environment.
 
     Raises:
         ConfigurationError: settings or directory are not usable; it lists every fault.
@@ -89,7 +89,7 @@ def _add_health_checks(app: Flask, service: Service) -> None:
             return _error(
                 503,
                 "DIRECTORY_REFUSED",
-                f"The directory file has {faults} fault(s), so the one before it is in force."
+                f"The directory file has {faults} fault(s), so the one before it stays in force."
                 " The log line directory_refused names them.",
             )
         return jsonify(status="ok")

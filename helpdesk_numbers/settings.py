@@ -40,8 +40,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         tuple[Literal["v3", "v2", "v1"], ...],
         Meta(
             min_length=1,
-            description="signature versions accepted, e.g. `v3,v2`; a v3 signature, if sent,"
-            " decides alone",
+            description="signature versions accepted, e.g. `v3,v2`; a request that carries a v3"
+            " signature is judged by v3 alone",
         ),
     ] = ("v3",)
     public_url: Annotated[
@@ -62,13 +62,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 1
     hubspot_developer_api_key: Annotated[
         Secret | None,
-        Meta(
-            description="the developer account's key, for the commands that change HubSpot's side"
-        ),
+        Meta(description="the developer account's API key, for the commands that ask HubSpot"),
     ] = None
     hubspot_access_token: Annotated[
         Secret | None,
-        Meta(description="an access token, in place of `HUBSPOT_DEVELOPER_API_KEY`; wins over it"),
+        Meta(description="an access token, used in place of `HUBSPOT_DEVELOPER_API_KEY` if set"),
     ] = None
     hubspot_api_version: Annotated[
         Literal["v3", "2025-09", "2026-03", "2026-09"],
@@ -84,7 +82,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     provider: Annotated[
         str | None,
-        Meta(description="for one account alone: its provider; options are `<PROVIDER>_<OPTION>`"),
+        Meta(description="the provider of a single account, with options `<PROVIDER>_<OPTION>`"),
     ] = None
     hubspot_portal_ids: Annotated[
         tuple[Id, ...],
@@ -101,7 +99,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     last_known_good: Annotated[
         float,
         Meta(
-            ge=0, description="how many seconds a last good answer may stand in; `0` turns it off"
+            ge=0, description="seconds for which a last good answer may stand in; `0` turns it off"
         ),
     ] = 600
     log_format: Annotated[

@@ -82,7 +82,7 @@ def verify_request(request: Request, body: bytes, settings: Settings, diagnoses:
             versions=versions,
         )
     except InvalidSignature as error:
-        diagnosis = Diagnosis(error.reason, "many requests are refused at once: see other lines")
+        diagnosis = Diagnosis(error.reason, "too many at once to look into each: see other lines")
         if diagnoses.take(time.monotonic()):
             diagnosis = diagnose(
                 RefusedRequest(method, uri, request.headers, body),

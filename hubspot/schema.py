@@ -44,7 +44,7 @@ class Answer(msgspec.Struct, rename="camel"):
 
 
 def read_request(body: bytes) -> NumbersRequest:
-    """Read HubSpot's question out of the raw body. Fields that we do not know are ignored.
+    """Return HubSpot's question out of the raw body. Fields that we do not know are ignored.
 
     Raises:
         InvalidRequest: the body is not JSON, or an id is missing, not an integer or out of range.
@@ -64,12 +64,12 @@ def read_request(body: bytes) -> NumbersRequest:
 
 
 def write_request(question: NumbersRequest) -> bytes:
-    """Write HubSpot's question as it sends it, for whoever asks in its place."""
+    """Return HubSpot's question as it sends it, for whoever asks in its place."""
     return msgspec.json.encode(question)
 
 
 def write_answer(numbers: Sequence[tuple[str, str | None, str]]) -> bytes:
-    """Write HubSpot's answer, as JSON, of numbers given as E.164, extension and name, in order.
+    """Return HubSpot's answer, as JSON, of numbers (E.164, extension, name), in their order.
 
     `extension` is null when there is none: HubSpot cannot select a number that has one.
     """

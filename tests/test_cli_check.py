@@ -93,7 +93,7 @@ def test_each_fault_has_a_line_and_a_remedy() -> None:
     done = here(SETTINGS | {"HUBSPOT_CLIENT_SECRET": ""}, "check", "--offline")
     assert done.returncode == 1
     assert "✗ settings: HUBSPOT_CLIENT_SECRET: missing" in done.stdout
-    assert "\n  → put it right in .env" in done.stdout
+    assert "\n  → correct it in .env" in done.stdout
     assert "1 wrong" in done.stdout
     assert "Traceback" not in done.stderr
 

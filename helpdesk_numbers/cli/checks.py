@@ -56,7 +56,7 @@ Check = tuple[Callable[[Subject], Iterator[Finding]], tuple[str, ...]]
 
 
 def _settings(subject: Subject) -> Iterator[Finding]:
-    remedy = "put it right in .env, or among the platform's variables"
+    remedy = "correct it in .env, or among the platform's variables"
     for fault in subject.service.faults:
         yield Finding("settings", False, fault, remedy)
     if not subject.service.faults:
@@ -177,5 +177,5 @@ def compare_rules(subject: Subject) -> Iterator[Finding]:
                 place = f"portals.{portal_id}.user.{user_id}.{part}"
                 yield Finding(place, False, no_match, "correct it or remove it")
     if unknown:
-        text = f"{count(unknown, 'rule')} not compared: an account's numbers were not read"
+        text = f"{count(unknown, 'rule')} not compared: an account's numbers could not be read"
         yield Finding("rules", None, text)

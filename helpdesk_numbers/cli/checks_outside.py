@@ -28,9 +28,9 @@ def _clock(subject: Subject) -> Iterator[Finding]:
         answer = requests.head(url, timeout=10, allow_redirects=False)
         theirs = parsedate_to_datetime(answer.headers["Date"]).timestamp()
     except requests.RequestException as error:
-        raise LeftOut(f"HubSpot told no time: {why_no_answer(error)}") from None
+        raise LeftOut(f"HubSpot did not give the time: {why_no_answer(error)}") from None
     except (KeyError, ValueError, OverflowError):
-        raise LeftOut("HubSpot told no time") from None
+        raise LeftOut("HubSpot did not give the time") from None
     skew_s = (started + time.time()) / 2 - theirs  # theirs is in whole seconds
     text = f"{abs(skew_s):.0f} s {'ahead of' if skew_s > 0 else 'behind'} HubSpot's"
     yield Finding(
@@ -112,7 +112,7 @@ def _registration(subject: Subject) -> Iterator[Finding]:
         registered, calling_settings = client.fetch(), client.fetch_calling()
     except SettingsError as error:
         yield Finding(name, False, str(error), connection.advice(error))
-        yield Finding(calling, None, "left out: HubSpot did not answer that")
+        yield Finding(calling, None, "left out: HubSpot did not give them")
         return
     if registered is None and calling_settings is None:
         text = f"HubSpot has no calling settings for app {client.app_id}"

@@ -117,7 +117,7 @@ def delete(yes: bool) -> None:
     before = _registered(client)
     if not yes:
         click.echo("\n".join(_lines(before)))
-        unanswered = "nobody is there to answer, so nothing is deleted; --yes deletes unasked"
+        unanswered = "nobody is there to answer, so nothing was deleted; --yes deletes unasked"
         confirm = partial(click.confirm, abort=True)
         ask(confirm, click.ClickException(unanswered), "Delete this registration?")
     client.delete()
@@ -128,7 +128,7 @@ def _registered(client: Client) -> ChannelConnection:
     connection = client.fetch()
     if connection is None:
         text = f"nothing is registered for app {client.app_id}"
-        raise click.ClickException(f"{text}: `flask channel-connection create` does that")
+        raise click.ClickException(f"{text}: register it by `flask channel-connection create`")
     return connection
 
 
@@ -208,12 +208,12 @@ def unanswered(base: str) -> str | None:
 
 def _usable(url: str, force: bool) -> str:
     if not force and (reason := malformed(url) or unanswered(url.removesuffix(PATH))):
-        raise click.ClickException(f"{url} is not usable: {reason} (--force uses it all the same)")
+        raise click.ClickException(f"{url} is not usable: {reason} (--force uses it anyway)")
     return url
 
 
 _REFUSED = (
-    "HUBSPOT_ACCESS_TOKEN or HUBSPOT_DEVELOPER_API_KEY is wrong, expired or lacks the right to the"
+    "HUBSPOT_ACCESS_TOKEN or HUBSPOT_DEVELOPER_API_KEY is wrong, has expired, or may not read the"
     " app's settings; the token wins if both are set."
 )
 _ADVICE = {

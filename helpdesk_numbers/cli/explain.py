@@ -46,8 +46,8 @@ def explain(file: IO[bytes], registered_url: str | None, from_log: bool) -> None
     causes = read_log(content) if from_log else [_explain_request(content, registered_url)]
     if not causes:
         raise click.ClickException(
-            "no 401 line of this service found in it (those of LOG_FORMAT=text say cause and remedy"
-            " themselves)"
+            "it has no 401 line of this service (lines of LOG_FORMAT=text show cause and remedy"
+            " themselves, and are not read)"
         )
     emit(causes if from_log else causes[0], ["\n\n".join(map(_in_lines, causes))])
 
@@ -120,7 +120,7 @@ def _read_request(content: bytes) -> FailedRequest:
         if "$.body" in str(error):
             hint = "The body has to be a string, the exact text that arrived: every byte is signed."
         elif b'"event"' in content and b'"status"' in content:
-            hint = "For this service's log lines there is --from-log."
+            hint = "To read this service's log lines, add --from-log."
         elif not content.strip():
             hint = "It is empty. " + hint
         raise click.ClickException(f"not a failed request: {error}\n{hint}") from None

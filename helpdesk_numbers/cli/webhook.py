@@ -94,8 +94,8 @@ def send(
 ) -> None:
     """Sign a request as HubSpot does, send it to a running service, and show what comes back.
 
-    Status, time, and the drop-down as HubSpot would show it. Exits with 1 if HubSpot could not use
-    an answer.
+    It shows status, time, and the drop-down as HubSpot would show it. Exits with 1 if HubSpot could
+    not use an answer.
     """
     service = current_service()
     settings = service.settings
@@ -189,7 +189,7 @@ def drop_down(numbers: list[schema.Item]) -> list[list[str]]:
 
 _ADVICE = {
     2: "this is not HubSpot's schema: another service answers at this URL",
-    3: "this is a redirect: HubSpot has to be given the URL it leads to",
+    3: "this is a redirect: register the URL that it leads to",
     4: "the service refuses the request; its log says more, under this correlation id",
     5: "the service failed; its log says more, under this correlation id",
     401: "the service's log says why; `flask webhook explain --from-log FILE` reads it",
