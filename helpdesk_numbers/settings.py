@@ -26,6 +26,18 @@ class ConfigurationError(click.ClickException):
         super().__init__(f"the configuration is not usable:\n{lines}")
 
 
+class WebhookKey(Secret):
+    """What stands at the end of the webhook's URL so that no outsider can guess it."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> "WebhookKey":
+        """Return the key; ValueError if it could be guessed, or mangled on its way in a URL."""
+        if len(text) < 20 or not (text.isascii() and text.isalnum()):
+            raise ValueError("expected 20 or more letters and digits")
+        return super().__new__(cls, text)
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings, parsed. `Service` in helpdesk_numbers/service.py reads them."""
 
@@ -60,6 +72,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             " `0` for none",
         ),
     ] = 1
+    hubspot_webhook_key: Annotated[
+        WebhookKey | None,
+        Meta(
+            description="20 or more letters and digits; the webhook is then"
+            " `/hubspot/phone-numbers/KEY`, and `/hubspot/phone-numbers` is 404"
+        ),
+    ] = None
     hubspot_developer_api_key: Annotated[
         Secret | None,
         Meta(description="the developer account's API key, for the commands that ask HubSpot"),

@@ -9,10 +9,11 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, Any
+from urllib.parse import unquote_plus
 
 import msgspec
 
-from .errors import InvalidRequest
+from .errors import InvalidRequest, NotChannelConnection
 from .names import clean, friendly_names
 
 MAX_ID = 2**63
@@ -41,6 +42,27 @@ class Answer(msgspec.Struct, rename="camel"):
     """The drop-down, in order."""
 
     phone_numbers: list[Item]
+
+
+OTHER_CALLS = ("userId", "userEmail", "portalId", "appId")
+"""Query parameters that HubSpot adds to what an app's pages call by `hubspot.fetch`, and signs with
+the same secret: https://developers.hubspot.com/docs/apps/developer-platform/add-features/ui-extensibility/fetching-data
+(read November 2026). The channel-connection call has its ids in the body alone."""
+
+
+def check_query(query: str) -> None:
+    """Check that a signed request's query, as it arrived, is not that of another call.
+
+    Raises:
+        NotChannelConnection: it has one of OTHER_CALLS, however it is written.
+    """
+    names = {unquote_plus(part.partition("=")[0]).lower() for part in re.split("[&;]", query)}
+    for name in OTHER_CALLS:
+        if name.lower() in names:
+            raise NotChannelConnection(
+                f"The query has {name}, which HubSpot's channel-connection call never has:"
+                " HubSpot signed this for an app's page or a workflow, which may ask for anything."
+            )
 
 
 def read_request(body: bytes) -> NumbersRequest:

@@ -68,7 +68,7 @@ def _run(subject: Subject, check: Check) -> Iterator[Finding]:
     part, names = check
     try:
         for finding in part(subject):
-            yield finding if finding.ok is False else finding._replace(remedy="")
+            yield finding._replace(remedy="") if finding.ok else finding
     except LeftOut as reason:
         for name in names:
             yield Finding(name, None, f"left out: {reason}")

@@ -14,7 +14,7 @@ from ..signature import (
 )
 from .candidates import Match, RefusedRequest, bare, find, split
 
-__all__ = ["Diagnosis", "RefusedRequest", "diagnose"]
+__all__ = ["VALID", "Diagnosis", "RefusedRequest", "diagnose"]
 
 
 class Diagnosis(NamedTuple):
@@ -22,6 +22,9 @@ class Diagnosis(NamedTuple):
 
     cause: str
     remedy: str
+
+
+VALID = Diagnosis("nothing: the signature is valid", "look for another cause")
 
 
 def diagnose(
@@ -60,7 +63,7 @@ def diagnose(
         remedy = f"add {match.version} to HUBSPOT_SIGNATURE_VERSIONS{caution}"
         faults.append(Diagnosis(f"signed with {match.version}, which is not accepted", remedy))
     if not faults:
-        return Diagnosis("nothing: the signature is valid", "look for another cause")
+        return VALID
     causes, remedies = map(dict.fromkeys, zip(*faults, strict=True))
     return Diagnosis(" and ".join(causes), "; ".join(remedies))
 
