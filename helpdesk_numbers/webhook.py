@@ -16,7 +16,6 @@ from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMe
 from helpdesk_numbers.lookup.result import Outcome, Result
 from helpdesk_numbers.service import Service
 from helpdesk_numbers.settings import Settings
-from hubspot.diagnosis import Diagnosis, RefusedRequest, diagnose
 from hubspot.errors import AppMismatch, InvalidSignature
 from hubspot.schema import check_query, read_request, write_answer
 from hubspot.signature import Version, verify
@@ -136,6 +135,8 @@ def verify_request(request: Request, body: bytes, settings: Settings, diagnoses:
             versions=versions,
         )
     except InvalidSignature as error:
+        from hubspot.diagnosis import Diagnosis, RefusedRequest, diagnose  # seldom needed
+
         diagnosis = Diagnosis(error.reason, "too many at once to look into each: see other lines")
         if diagnoses.take(time.monotonic()):
             diagnosis = diagnose(

@@ -2,11 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import accumulate
+from typing import Any
 
 import phonenumbers
-import regex
 from phonenumbers import PhoneNumberFormat
 
 MAX_NAME_UNITS = 24
@@ -38,18 +38,33 @@ def clean(name: str) -> str:
     text = " ".join(name.split())
     if text.isascii() and text.isprintable():  # most are, and there is nothing to do but this
         return text
-    text = " ".join(_INVISIBLE.sub("", text).split())
+    invisible, visible = _patterns()
+    text = " ".join(invisible.sub("", text).split())
     if len(text) >= MAX_NAME_UNITS:  # a pile of accents on one letter would leave no room
         text = "".join(char for char in _characters(text) if _units(char) < MAX_NAME_UNITS)
-    return text if _VISIBLE.search(text) else ""
+    return text if visible.search(text) else ""
 
 
-# Lone surrogates, unassigned, private, and what Unicode has as controls between characters: those
-# of ASCII, direction marks and overrides, soft hyphen, zero-width space, BOM. Joiners and tags are
-# none of these and stay: they make up emoji and Persian words.
-_INVISIBLE = regex.compile(r"[\p{Cs}\p{Cn}\p{Co}\p{Grapheme_Cluster_Break=Control}]+")
-_VISIBLE = regex.compile(r"[^\p{Z}\p{M}\p{Default_Ignorable_Code_Point}]")
-_characters = regex.compile(r"\X").findall  # what a reader takes for one character each
+@cache
+def _patterns() -> tuple[Any, Any]:
+    """What no reader sees, and what one does."""
+    import regex  # not above: many names are ASCII, and it takes 6 ms of the start
+
+    # Lone surrogates, unassigned, private, and what Unicode has as controls between characters:
+    # those of ASCII, direction marks and overrides, soft hyphen, zero-width space, BOM. Joiners and
+    # tags are none of these and stay: they make up emoji and Persian words.
+    invisible = regex.compile(r"[\p{Cs}\p{Cn}\p{Co}\p{Grapheme_Cluster_Break=Control}]+")
+    return invisible, regex.compile(r"[^\p{Z}\p{M}\p{Default_Ignorable_Code_Point}]")
+
+
+def _characters(text: str) -> list[str]:
+    """What a reader takes for one character each."""
+    if text.isascii():
+        return list(text)
+    import regex
+
+    characters: list[str] = regex.findall(r"\X", text)
+    return characters
 
 
 def _shorter_forms(name: str, counts: Counter[str]) -> Iterator[str]:
