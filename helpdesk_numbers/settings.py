@@ -34,7 +34,7 @@ class WebhookKey(Secret):
     def __new__(cls, text: str) -> "WebhookKey":
         """Return the key; ValueError if it could be guessed, or mangled on its way in a URL."""
         if len(text) < 20 or not (text.isascii() and text.isalnum()):
-            raise ValueError("expected 20 or more letters and digits")
+            raise ValueError("too short, or with other characters than letters and digits")
         return super().__new__(cls, text)
 
 

@@ -193,6 +193,8 @@ def _offer_key(service: Service) -> None:
                 err=True,
             )
             raise click.exceptions.Exit(1)
+        return
+    click.echo("Nobody answered, so it is registered without one.", err=True)
 
 
 _REFUSED = (

@@ -197,6 +197,8 @@ _ADVICE = {
     3: "this is a redirect: register the URL that it leads to",
     4: "the service refuses the request; its log says more, under this correlation id",
     5: "the service failed; its log says more, under this correlation id",
+    502: "no account's carrier answered as it should; `flask numbers --explain` says how each did",
+    503: "nothing could be had in time; `flask numbers --explain` says how each account does",
     401: "the service's log says why; `flask webhook explain --from-log FILE` reads it",
     404: (
         "there is no webhook at this URL: is it this service, is the path before it right, and has"
