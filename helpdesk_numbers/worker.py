@@ -29,7 +29,7 @@ from gunicorn.http.errors import (
 )
 from gunicorn.workers.gthread import ThreadWorker
 
-from helpdesk_numbers import logs
+from helpdesk_numbers.log_lines import OUTPUT
 from helpdesk_numbers.service import service_of_process
 from helpdesk_numbers.threads import RequestThreads
 
@@ -149,11 +149,11 @@ class Worker(ThreadWorker):
 
     def run(self) -> None:
         """Serve until told to stop."""
-        logs.OUTPUT.start()
+        OUTPUT.start()
         try:
             super().run()
         finally:
-            logs.OUTPUT.stop()
+            OUTPUT.stop()
 
     def accept(self, listener: socket.socket) -> None:
         """Take a connection, closing another if there are too many or no descriptors left."""
