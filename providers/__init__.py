@@ -36,20 +36,18 @@ def load(name: str) -> type[Provider]:
     if name in BUILT_IN:
         module = importlib.import_module(f"{__name__}.{name}")
         kinds = [kind for kind in vars(module).values() if isinstance(kind, type)]
-        named = [
-            one for one in kinds if issubclass(one, Provider) and vars(one).get("name") == name
-        ]
-        found: object = named[0] if named else None
+        ours = (kind for kind in kinds if issubclass(kind, Provider))
+        adapter: object = next((kind for kind in ours if vars(kind).get("name") == name), None)
     elif name in (others := _third_parties()):
         try:
-            found = others[name].load()
+            adapter = others[name].load()
         except Exception as error:  # whatever a stranger's module does when it is imported
             raise ImportError(f"{name} cannot be loaded: {type(error).__name__}") from error
     else:
         raise LookupError(f"no provider {name!r}{did_you_mean(name, names())}")
-    if not (isinstance(found, type) and issubclass(found, Provider)):
+    if not (isinstance(adapter, type) and issubclass(adapter, Provider)):
         raise ImportError(f"{name} is no Provider")
-    return found
+    return adapter
 
 
 def prefix(name: str) -> str:

@@ -78,8 +78,12 @@ class Twilio(HTTPProvider):
             http_client=HttpClient(logging.getLogger(__name__), is_async=False),  # abstract
         )
 
-    def headers(self) -> Mapping[str, str]:
+    @cached_property
+    def _headers(self) -> Mapping[str, str]:
         return self._client.get_headers("GET", None) | basic(*self._client.get_auth(None))
+
+    def headers(self) -> Mapping[str, str]:
+        return self._headers
 
     def base(self) -> str:
         return self.options.base_url or self._client.get_hostname(self.base_url)

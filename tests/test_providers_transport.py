@@ -18,6 +18,7 @@ from providers.base import transport
 from providers.base.errors import ProviderError, Refused, Unreachable, Unreadable
 from providers.base.listing import Listing
 from providers.base.provider import Deadline, Query
+from providers.base.trust import trusted
 from providers.testing import Carrier, Fault
 from providers.testing.carrier import drip_body, dripping, hang
 from tests.support.asking import BUSY_MACHINE_S
@@ -134,6 +135,7 @@ def test_call_ends_at_the_deadline_while_a_name_server_says_nothing(tmp_path: Pa
     library = tmp_path / "slow.so"
     subprocess.run(["cc", "-shared", "-fPIC", "-o", library, tmp_path / "slow.c"], check=True)
     environ = {**os.environ, "LD_PRELOAD": str(library), "PYTHONPATH": str(ROOT)}
+    environ["TMPDIR"] = str(tmp_path)  # it leaves its folder of certificates behind
     asked = subprocess.run(
         [sys.executable, "-c", ASK_BY_NAME], env=environ, text=True, capture_output=True, check=True
     )
@@ -403,4 +405,4 @@ def test_no_more_connections_are_kept_than_the_pool_has_room_for(
     with ThreadPoolExecutor(5) as threads:
         list(threads.map(lambda _: get(carrier.url), range(5)))
     assert carrier.connections == 5
-    assert len(transport.idle_handles(os.getpid(), carrier.url)) == 2
+    assert len(transport.idle_handles(os.getpid(), carrier.url, trusted())) == 2

@@ -26,7 +26,7 @@ class Call:
     `query` is what it asks for, `began` when (seconds, monotonic); `ended` is 0 until it has.
     """
 
-    __slots__ = ("_answer", "_done", "account", "began", "ended", "has_seat", "query")
+    __slots__ = ("_answer", "_in_flight", "account", "began", "ended", "has_seat", "query")
 
     def __init__(
         self, account: Provider, query: Query, began: float, *, has_seat: bool = False
@@ -34,7 +34,8 @@ class Call:
         self.account, self.query, self.began, self.ended = account, query, began, 0.0
         self.has_seat = has_seat
         self._answer: Answer | None = None
-        self._done = threading.Event()
+        self._in_flight = threading.Lock()  # held until it has ended
+        self._in_flight.acquire()
 
     @classmethod
     def finished(cls, account: Provider, query: Query, answer: Answer, now: float) -> "Call":
@@ -46,15 +47,17 @@ class Call:
     def finish(self, answer: Answer, now: float) -> None:
         """Give the answer to all who wait."""
         self._answer, self.ended = answer, now
-        self._done.set()
+        self._in_flight.release()
 
     def result(self) -> Answer:
         """Wait for the answer and return it, or the error that none came in time.
 
         Nothing is raised: threads share an error, and each would add its frames to it.
         """
-        if self._answer is None:
-            self._done.wait(self.query.deadline.left() + GRACE_S)
+        if self._answer is None and self._in_flight.acquire(
+            timeout=self.query.deadline.left() + GRACE_S
+        ):
+            self._in_flight.release()  # the next who waits
         return Unreachable("no answer in time") if self._answer is None else self._answer
 
 
@@ -87,11 +90,13 @@ class AccountCalls:
                 error = self._refusal(in_flight, now)
             if error:
                 return Call.finished(account, query, error, now), False
-            full = account.full(query)
-            for call in in_flight:
-                if call.query in (query, full):
-                    return call, False
-            call = Call(account, full if in_flight else query, now, has_seat=hangs)
+            if in_flight:
+                full = account.full(query)
+                for call in in_flight:
+                    if call.query in (query, full):
+                        return call, False
+                query = full
+            call = Call(account, query, now, has_seat=hangs)
             self._running.append(call)
             self._breaker.begin(now, self._deadline_s)
             return call, True

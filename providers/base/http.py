@@ -101,7 +101,7 @@ class HTTPProvider(Provider):
 
     def __init__(self, options: Any, account: str = "") -> None:
         super().__init__(options, account)
-        import_module(f"{__package__}.transport")  # before the workers are forked
+        import_module(f"{__package__}.transport").trusted()  # before the workers are forked
 
     @property
     def finds_users(self) -> bool:

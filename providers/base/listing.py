@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
@@ -62,7 +63,7 @@ class Listing:
             Unreadable: the URL is on another host or was asked for before (a next link that leads
                 astray), the answer is a redirect, or it is too large.
         """
-        target = self._target(url)
+        target = _target(self._base_url, url)
         if given := {name: value for name, value in (params or {}).items() if value is not None}:
             target += ("&" if "?" in target else "?") + urlencode(given)
         if target in self._seen:
@@ -73,16 +74,7 @@ class Listing:
 
     def post(self, url: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
         """POST a form to a URL as `get` takes it; fails as `get` does."""
-        return self._send(self._target(url), headers, form)
-
-    def _target(self, url: str) -> str:
-        """The URL's path and query, by which no other host than ours can be meant."""
-        joined = urljoin(self._base_url, url)
-        if not joined.startswith(self._base_url) and _origin(joined) != self._origin:
-            raise Unreadable("the next page's link names another host")
-        parts = urlsplit(joined)
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        return quote(target, safe="!#$%&'()*+,/:;=?@[]~")  # as requests does
+        return self._send(_target(self._base_url, url), headers, form)
 
     def _send(
         self, target: str, headers: Mapping[str, str], form: Mapping[str, str] | None = None
@@ -94,6 +86,18 @@ class Listing:
         return answer
 
 
+@lru_cache(maxsize=1024)
+def _target(base_url: str, url: str) -> str:
+    """The URL's path and query, by which no other host than the base URL's can be meant."""
+    joined = urljoin(base_url, url)
+    if not joined.startswith(base_url) and _origin(joined) != _origin(base_url):
+        raise Unreadable("the next page's link names another host")
+    parts = urlsplit(joined)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return quote(target, safe="!#$%&'()*+,/:;=?@[]~")  # as requests does
+
+
+@lru_cache(maxsize=1024)
 def _origin(url: str) -> str:
     """Scheme, host and port in the one way that we write them; empty where in doubt."""
     try:

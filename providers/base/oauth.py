@@ -6,8 +6,8 @@ https://www.rfc-editor.org/rfc/rfc6749#section-5.1
 """
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from copy import copy
 from threading import Lock
 from typing import Annotated, Any, ClassVar, NamedTuple
 from urllib.parse import urljoin
@@ -19,7 +19,6 @@ from .errors import ProviderError, RateLimited, Refused, Unreachable
 from .http import HTTPProvider, Request, bearer, decode_json
 from .listing import Answer, Listing
 from .options import URL
-from .provider import Deadline
 
 MARGIN_S = 60.0
 """How long before its end a token is replaced; a tenth of its life, if that is less."""
@@ -84,11 +83,13 @@ class OAuthProvider(HTTPProvider):
     ) -> tuple[str, bool]:
         """The account's token, another than the one refused, and whether it was kept."""
         came_at = time.monotonic()
-        with self._locked(listing.query.deadline):
+        if not self._lock.acquire(timeout=listing.query.deadline.left()):
+            raise Unreachable("no token in time")
+        try:
             if self._token not in ("", refused) and time.monotonic() < self._until:
                 return self._token, True
             if self._failure and self._failure[0] >= came_at:  # while this thread was waiting
-                raise _again(self._failure[1])
+                raise copy(self._failure[1])  # raised twice, one's tracebacks would mix
             try:
                 self._renew(wanted, listing)
             except (Refused, RateLimited) as error:
@@ -97,6 +98,8 @@ class OAuthProvider(HTTPProvider):
                 self._failure = time.monotonic(), error
                 raise
             return self._token, False
+        finally:
+            self._lock.release()
 
     def _renew(self, wanted: TokenRequest, listing: Listing) -> None:
         url = self.options.oauth_url or urljoin(self.base().rstrip("/") + "/", self.oauth_url)
@@ -107,19 +110,3 @@ class OAuthProvider(HTTPProvider):
         life = DEFAULT_LIFE_S if reply.expires_in is None else reply.expires_in
         self._token = reply.access_token
         self._until = asked_at + life - min(MARGIN_S, life / 10)
-
-    @contextmanager
-    def _locked(self, deadline: Deadline) -> Iterator[None]:
-        if not self._lock.acquire(timeout=deadline.left()):
-            raise Unreachable("no token in time")
-        try:
-            yield
-        finally:
-            self._lock.release()
-
-
-def _again(error: ProviderError) -> ProviderError:
-    """The same failure for another thread: an exception raised twice mixes up its tracebacks."""
-    if isinstance(error, RateLimited):
-        return RateLimited(str(error), error.retry_after_s)
-    return Refused(str(error), getattr(error, "status", None))

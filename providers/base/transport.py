@@ -16,11 +16,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from urllib.parse import urlencode
 
-import certifi
 import pycurl
 
 from .errors import ProviderError, Refused, Unreachable, Unreadable
 from .provider import Deadline
+from .trust import Trusted, source, trusted
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024  # libcurl limits a head: to 300 kB and 5,000 lines
 """For one page, decompressed. Twilio's largest, 1,000 numbers, has 1.5 MB."""
@@ -92,14 +92,15 @@ def send(
         Unreadable: the answer is too large, or its compression is broken.
         Refused: HTTP cannot carry the headers, or there are no certificates to trust.
     """
-    lines, idle = _lines(headers), idle_handles(os.getpid(), origin)
+    lines, trust = _lines(headers), trusted()
+    idle = idle_handles(os.getpid(), origin, trust)
     for last in (False, True):
         if not (timeout_ms := int(deadline.left() * 1000)):
             break
         try:
             handle = idle.pop()
         except IndexError:
-            handle = _new_handle(origin)
+            handle = _new_handle(origin, trust)
         handle.setopt(pycurl.URL, origin + target)
         handle.setopt(pycurl.HTTPHEADER, lines)
         handle.setopt(pycurl.TIMEOUT_MS, timeout_ms)
@@ -121,7 +122,7 @@ def send(
 
 
 @lru_cache(HOSTS)
-def idle_handles(pid: int, origin: str) -> deque[pycurl.Curl]:
+def idle_handles(pid: int, origin: str, trust: Trusted) -> deque[pycurl.Curl]:
     """Return the handles, with their connections, that a process keeps for an origin.
 
     A forked child leaves those of its parent alone: it would talk into the parent's connections.
@@ -129,26 +130,18 @@ def idle_handles(pid: int, origin: str) -> deque[pycurl.Curl]:
     return deque(maxlen=POOL_SIZE)
 
 
-def _new_handle(origin: str) -> pycurl.Curl:
+def _new_handle(origin: str, trust: Trusted) -> pycurl.Curl:
     handle = pycurl.Curl()
     for option, value in _OPTIONS.items():
         handle.setopt(option, value)
-    trusted = _trusted()
-    file, folder = (None, trusted) if os.path.isdir(trusted) else (trusted, None)
-    handle.setopt(pycurl.CAINFO, file)  # pycurl has set both to the system's
-    handle.setopt(pycurl.CAPATH, folder)
-    handle.setopt(pycurl.PROXY_CAINFO, file)
-    handle.setopt(pycurl.PROXY_CAPATH, folder)
+    handle.setopt(pycurl.CAINFO, trust.file)  # pycurl has set both to the system's
+    handle.setopt(pycurl.CAPATH, trust.folder)
+    handle.setopt(pycurl.PROXY_CAINFO, trust.file)
+    handle.setopt(pycurl.PROXY_CAPATH, trust.folder)
     # libcurl reads the other variables itself: https://curl.se/libcurl/c/libcurl-env.html
     if origin.startswith("http:") and "http_proxy" not in os.environ:
         handle.setopt(pycurl.PROXY, os.environ.get("HTTP_PROXY"))
     return handle
-
-
-def _trusted() -> str:
-    """The file or folder of the certificates that we trust."""
-    env = os.environ
-    return env.get("REQUESTS_CA_BUNDLE") or env.get("SSL_CERT_FILE") or certifi.where()
 
 
 def _lines(headers: Mapping[str, str]) -> list[bytes]:
@@ -192,7 +185,7 @@ def _failure(handle: pycurl.Curl, code: int, answered: bool) -> tuple[ProviderEr
     if code == pycurl.E_COULDNT_CONNECT and handle.getinfo(pycurl.USED_PROXY):
         return Unreachable(f"{_PROXY} was not reached"), True
     if code == pycurl.E_SSL_CACERT_BADFILE:
-        return Refused(f"{_CA_VARIABLES}: no certificates in {_trusted()}"), False
+        return Refused(f"{_CA_VARIABLES}: no certificates in {source()}"), False
     broke = "the connection broke off within the answer" if answered else "the connection failed"
     kind, words, again = _FAILURES.get(code, (Unreachable, broke, True))
     if openssl := _OPENSSL.search(handle.errstr()):
