@@ -38,7 +38,7 @@ class Service:
         given, malformed = self._given
         account, problems = None, Problems()
         check_serving(given, problems)
-        if given["provider"] and not (given["directory"] or given["directory_toml"]):
+        if given.get("provider") and not (given.get("directory") or given.get("directory_toml")):
             account = read_account(self.environ, given["provider"], problems)
         return account, (*malformed, *problems.lines)
 
@@ -60,8 +60,9 @@ class Service:
         """The directory file or text, whatever else is wrong; None for a single account."""
         given, _ = self._given
         try:
-            if given["directory"] or given["directory_toml"]:
-                return DirectoryFile(self.environ, given["directory"], given["directory_toml"])
+            path, text = given.get("directory"), given.get("directory_toml")
+            if path or text:
+                return DirectoryFile(self.environ, path, text)
         except Faults as error:
             raise ConfigurationError(error.faults) from None
         return None
