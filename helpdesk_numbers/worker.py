@@ -10,10 +10,8 @@ to it. What is overridden gunicorn does not document, hence `gunicorn<28` in pyp
 
 import errno
 import os
-import re
 import selectors
 import socket
-import threading
 import time
 from contextlib import suppress
 from functools import partial
@@ -29,12 +27,10 @@ from gunicorn.http.errors import (
 )
 from gunicorn.workers.gthread import ThreadWorker
 
-from helpdesk_numbers.log_lines import OUTPUT
-from helpdesk_numbers.service import service_of_process
-from helpdesk_numbers.threads import RequestThreads
-
-MAX_REQUEST_BYTES = 96 * 1024
-"""What is collected of a request at most: a body of 64 KiB, and a head. A thread refuses more."""
+from .connection import MAX_REQUEST_BYTES, Connection
+from .log_lines import OUTPUT
+from .service import service_of_process
+from .threads import RequestThreads
 
 MAX_EARLY_BYTES = 16 * 1024
 """What a client may send of its next requests before it has an answer; who sends more is no proxy,
@@ -54,75 +50,6 @@ LINGER_S = 2.0
 something at all once the worker has to stop: some platforms kill 5 s after SIGINT."""
 
 _NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ENOSPC)
-
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,15})[ \t]*\r\n", re.IGNORECASE)
-_CODING = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
-_EXPECTS = re.compile(rb"\r\nexpect:[ \t]*100-continue[ \t]*\r\n", re.IGNORECASE)
-_CHUNK = re.compile(rb"([0-9a-f]{1,8})(?:[ \t]*;.*)?", re.IGNORECASE)
-
-
-class Connection:
-    """A client's connection. gunicorn's methods read `sock`, `client` and `server`."""
-
-    def __init__(self, sock: socket.socket, client: Any) -> None:
-        self.sock, self.client, self.server = sock, client, sock.getsockname()
-        self.lock = threading.Lock()
-        """Between the main thread, which reads, and the one that answers."""
-        self.received = bytearray()
-        self.since = time.monotonic()
-        """When it was opened, or began what it does now."""
-        self.answering = self.lingering = self.ended = self.used = False
-        self.size = 0
-        """Bytes of the request, once it is whole."""
-        self.length: int | None = 0
-        """What its Content-Length says; None if it is chunked."""
-        self._chunk_at = 0
-        self._told_to_go_on = False
-
-    def add(self, data: bytes) -> bool:
-        """Add what has arrived; return whether a thread can answer, so that nothing is waited for.
-
-        That is a whole request, or one that is refused before it is whole (`size` is 0).
-        """
-        if not self.received:
-            self.since, self._chunk_at, self._told_to_go_on = time.monotonic(), 0, False
-        self.received += data
-        self.size = 0
-        too_large = len(self.received) >= MAX_REQUEST_BYTES
-        end = self.received.find(b"\r\n\r\n")
-        if end < 0:
-            return too_large
-        head = bytes(self.received[: end + 2])
-        if _CODING.search(head):
-            self.length, size = None, self._end_of_chunks(end + 4)
-        else:
-            length = _LENGTH.search(head)
-            self.length = int(length[1]) if length else 0
-            size = end + 4 + self.length
-        if 0 < size <= len(self.received):
-            self.size = size
-            return True
-        if too_large or size < 0 or size > MAX_REQUEST_BYTES:
-            return True
-        if not self._told_to_go_on and _EXPECTS.search(head):
-            self._told_to_go_on = True
-            with suppress(OSError):  # `send` would wait for a client that does not read
-                os.write(self.sock.fileno(), b"HTTP/1.1 100 Continue\r\n\r\n")
-        return False
-
-    def _end_of_chunks(self, begin: int) -> int:
-        """Where the last chunk and its trailers end; 0 if they are not all here, -1 if one is no
-        chunk: RFC 9112, 7.1."""
-        at = self._chunk_at or begin
-        while (end := self.received.find(b"\r\n", at)) >= 0:
-            chunk = _CHUNK.fullmatch(self.received, at, end)
-            if not chunk:
-                return -1
-            if not (size := int(chunk[1], 16)):
-                last = self.received.find(b"\r\n\r\n", end)
-                return last + 4 if last >= 0 else 0
-            self._chunk_at = at = end + 2 + size + 2
-        return 0
 
 
 class Worker(ThreadWorker):
@@ -229,18 +156,17 @@ class Worker(ThreadWorker):
                 request.force_close()
             keep = self.handle_request(request, connection) and parser.finish_body()
             return bool(keep) and not parser.unreader.take_buffered()
-        except UnsupportedTransferCoding:  # 501 to gunicorn, but a client's fault is no 5xx
-            self._refuse(connection, InvalidHeader("TRANSFER-ENCODING"))
         except (StopIteration, OSError) as error:
             self.log.debug("Closing connection: %s", type(error).__name__)
-            if isinstance(error, NoMoreData) and size >= MAX_REQUEST_BYTES:
-                self._refuse(connection, LimitRequestHeaders("too large"))
+            if not isinstance(error, NoMoreData) or size < MAX_REQUEST_BYTES:
+                return False
+            refusal: Exception = LimitRequestHeaders("too large")
+        except UnsupportedTransferCoding:  # 501 to gunicorn, but a client's fault is no 5xx
+            refusal = InvalidHeader("TRANSFER-ENCODING")
         except Exception as error:
-            self._refuse(connection, error, request)
+            refusal = error
+        self.handle_error(request, connection.sock, connection.client, refusal)
         return False
-
-    def _refuse(self, connection: Any, error: Exception, request: Any = None) -> None:
-        self.handle_error(request, connection.sock, connection.client, error)
 
     def _make_room(self) -> bool:
         """Close who has taken longest to say something; return whether there was anybody."""

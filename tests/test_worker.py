@@ -13,7 +13,8 @@ import pytest
 from gunicorn.config import Config
 from gunicorn.http import get_parser
 
-from helpdesk_numbers.worker import MAX_REQUEST_BYTES, Connection, Worker
+from helpdesk_numbers.connection import MAX_REQUEST_BYTES, Connection
+from helpdesk_numbers.worker import Worker
 from tests.support.forgeries import KINDS, SMUGGLED, Draft
 
 CONFIG = Config()
