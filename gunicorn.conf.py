@@ -5,6 +5,7 @@ Names with an underscore are this file's own: gunicorn would take others for its
 
 import gc as _gc
 import os as _os
+import resource as _resource
 import signal as _signal
 import socket as _socket
 import sys as _sys
@@ -40,6 +41,14 @@ preload_app = True
 worker_class = "helpdesk_numbers.worker.Worker"
 workers = _settings.web_concurrency
 threads = _settings.web_threads
+
+# As many files and sockets as the system allows. Half of them for clients, since a request may need
+# several for carriers. Beyond these a worker closes whoever has been idle longest.
+_, _files = _resource.getrlimit(_resource.RLIMIT_NOFILE)
+with _suppress(OSError, ValueError):  # macOS calls its limit infinite, and has another
+    _resource.setrlimit(_resource.RLIMIT_NOFILE, (_files, _files))
+_files, _ = _resource.getrlimit(_resource.RLIMIT_NOFILE)
+worker_connections = min(1000, max(8, _files // 2)) if _files > 0 else 1000
 
 # Longer than Heroku's router keeps an idle connection (90 s), so that it is always the router that
 # closes: the other way round, a request may arrive at a connection just closed (H18).

@@ -38,7 +38,7 @@ class Service:
         values, malformed = self._values
         account, problems = None, Problems()
         check_serving(values, problems)
-        if values["provider"] and not (values["directory"] or values["directory_toml"]):
+        if values.get("provider") and not (values.get("directory") or values.get("directory_toml")):
             account = read_account(self.environ, values["provider"], problems)
         return account, (*malformed, *problems.lines)
 
@@ -59,7 +59,7 @@ class Service:
     def source(self) -> DirectoryFile | None:
         """Return the directory file or text, whatever else is wrong; None for a single account."""
         values, _ = self._values
-        path, text = values["directory"], values["directory_toml"]
+        path, text = values.get("directory"), values.get("directory_toml")
         try:
             return DirectoryFile(self.environ, path, text) if path or text else None
         except Faults as error:

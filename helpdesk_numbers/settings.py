@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from hubspot.schema import MAX_ID
-from providers.base.options import URL, Problems, Secret
+from providers.base.options import FAULTY, URL, Problems, Secret
 
 Id = Annotated[int, Meta(ge=1, le=MAX_ID - 1)]
 
@@ -152,12 +152,14 @@ def check_serving(given: Mapping[str, Any], problems: Problems) -> None:
             "this is a private app's access token; HubSpot signs with the app's client secret:"
             " copy it from the app's Auth page"
         )
-    no_directory = not (given["directory"] or given["directory_toml"])
-    if given["directory"] and given["directory_toml"]:
+    directory, text = given.get("directory", FAULTY), given.get("directory_toml", FAULTY)
+    no_directory = not (directory or text)
+    if directory and text:
         problems.at("DIRECTORY_TOML").add("not together with DIRECTORY; unset one of them")
-    elif no_directory and not given["provider"]:
-        text = "missing; set it, DIRECTORY_TOML, or PROVIDER for a single account"
-        problems.at("DIRECTORY").add(text)
+    elif no_directory and not given.get("provider", FAULTY):
+        problems.at("DIRECTORY").add(
+            "missing; set it, DIRECTORY_TOML, or PROVIDER for a single account"
+        )
     elif no_directory and given.get("hubspot_portal_ids") == ():
         problems.at("HUBSPOT_PORTAL_IDS").add(
             "missing; without it, any portal that installs the app would see the account's numbers"

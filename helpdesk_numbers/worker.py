@@ -10,10 +10,8 @@ to it. What is overridden gunicorn does not document, hence `gunicorn<28` in pyp
 
 import errno
 import os
-import re
 import selectors
 import socket
-import threading
 import time
 from contextlib import suppress
 from functools import partial
@@ -21,15 +19,18 @@ from typing import Any
 
 from gunicorn.glogging import Logger
 from gunicorn.http import get_parser
-from gunicorn.http.errors import NoMoreData
+from gunicorn.http.errors import (
+    InvalidHeader,
+    LimitRequestHeaders,
+    NoMoreData,
+    UnsupportedTransferCoding,
+)
 from gunicorn.workers.gthread import ThreadWorker
 
-from helpdesk_numbers import logs
-from helpdesk_numbers.service import service_of_process
-from helpdesk_numbers.threads import RequestThreads
-
-MAX_REQUEST_BYTES = 96 * 1024
-"""What is collected of a request at most: a body of 64 KiB, and a head. A thread refuses more."""
+from .connection import MAX_REQUEST_BYTES, Connection
+from .log_lines import OUTPUT
+from .service import service_of_process
+from .threads import RequestThreads
 
 MAX_EARLY_BYTES = 16 * 1024
 """What a client may send of its next requests before it has an answer; who sends more is no proxy,
@@ -48,64 +49,7 @@ LINGER_S = 2.0
 """How long a client is given to close its side of a connection that ours has closed, and to say
 something at all once the worker has to stop: some platforms kill 5 s after SIGINT."""
 
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,15})[ \t]*\r\n", re.IGNORECASE)
-_CHUNKED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
-_EXPECTS = re.compile(rb"\r\nexpect:[ \t]*100-continue[ \t]*\r\n", re.IGNORECASE)
-
-
-class Connection:
-    """A client's connection. gunicorn's methods read `sock`, `client`, `server` and `parser`."""
-
-    def __init__(self, sock: socket.socket, client: Any) -> None:
-        self.sock, self.client, self.server = sock, client, sock.getsockname()
-        self.parser: Any = None
-        self.lock = threading.Lock()
-        """Between the main thread, which reads, and the one that answers, which may be done."""
-        self.received = bytearray()
-        self.since = time.monotonic()
-        """When it was opened, or began what it does now."""
-        self.answering = self.lingering = self.ended = self.used = False
-        self._chunk_at = 0
-        self._told_to_go_on = False
-
-    def add(self, data: bytes) -> bool:
-        """Add what has arrived; return whether a thread can answer, so that nothing is waited for.
-
-        That is a whole request, or one that is refused before it is whole.
-        """
-        if not self.received:
-            self.since, self._chunk_at, self._told_to_go_on = time.monotonic(), 0, False
-        self.received += data
-        end = self.received.find(b"\r\n\r\n")
-        if len(self.received) >= MAX_REQUEST_BYTES:
-            return True
-        if end < 0:
-            return False
-        head = bytes(self.received[: end + 2])
-        if _CHUNKED.search(head):
-            whole = self._has_last_chunk(end + 4)
-        else:
-            length = _LENGTH.search(head)
-            missing = end + 4 + int(length[1]) - len(self.received) if length else 0
-            whole = not 0 < missing < MAX_REQUEST_BYTES
-        if not whole and not self._told_to_go_on and _EXPECTS.search(head):
-            self._told_to_go_on = True
-            with suppress(OSError):
-                self.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-        return whole
-
-    def _has_last_chunk(self, begin: int) -> bool:
-        """Whether all chunks are here, or one that is none: RFC 9112, 7.1."""
-        at = self._chunk_at or begin
-        while (end := self.received.find(b"\r\n", at)) >= 0:
-            try:
-                size = int(self.received[at:end].partition(b";")[0], 16)
-            except ValueError:
-                return True
-            if size == 0:
-                return self.received.find(b"\r\n\r\n", end - 1) >= 0
-            self._chunk_at = at = end + 2 + size + 2
-        return False
+_NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ENOSPC)
 
 
 class Worker(ThreadWorker):
@@ -113,9 +57,14 @@ class Worker(ThreadWorker):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._most, self.worker_connections = self.cfg.worker_connections, 2**31
+        self._most = self.cfg.worker_connections
+        self.worker_connections = self.max_keepalived = 2**31  # the base class would stop at those
         self._connections: dict[Connection, None] = {}
         self._next_look = self._stopping_since = 0.0
+
+    @classmethod
+    def check_config(cls, *_: object) -> None:
+        """Accept that there may be more threads than connections, of which gunicorn warns."""
 
     def get_thread_pool(self) -> Any:
         """Return the threads that answer requests."""
@@ -127,11 +76,11 @@ class Worker(ThreadWorker):
 
     def run(self) -> None:
         """Serve until told to stop."""
-        logs.OUTPUT.start()
+        OUTPUT.start()
         try:
             super().run()
         finally:
-            logs.OUTPUT.stop()
+            OUTPUT.stop()
 
     def accept(self, listener: socket.socket) -> None:
         """Take a connection, closing another if there are too many or no descriptors left."""
@@ -139,18 +88,15 @@ class Worker(ThreadWorker):
             self._make_room()
         try:
             sock, client = listener.accept()
-        except OSError as error:
-            if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
-                if not self._make_room():
-                    time.sleep(0.05)  # all descriptors are in use, which will pass
-            elif error.errno not in (errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED):
-                raise
+            sock.settimeout(SEND_S)  # for `sendall` as a whole
+            connection = Connection(sock, client)
+            self.poller.register(sock, selectors.EVENT_READ, partial(self._read, connection))
+        except OSError as error:  # none of which is a reason to die: accept(2)
+            if error.errno in _NO_ROOM and not self._make_room():
+                time.sleep(0.05)  # all descriptors are in use, which will pass
             return
-        sock.settimeout(SEND_S)  # for `sendall` as a whole
-        connection = Connection(sock, client)
         self.nr_conns += 1
         self._connections[connection] = None
-        self.poller.register(sock, selectors.EVENT_READ, partial(self._read, connection))
 
     def _read(self, connection: Connection, _: Any) -> None:
         """Take what has arrived, and have a thread answer if that is a whole request."""
@@ -177,11 +123,11 @@ class Worker(ThreadWorker):
         """Answer the request that has arrived. Runs in a thread of its own."""
         keep = self._handle(connection)
         with connection.lock:
-            early = bytes(connection.received)  # of the next request
+            keep = keep and len(connection.received) <= MAX_EARLY_BYTES
+            early = bytes(connection.received) if keep else b""  # of the next request
             connection.received.clear()
             connection.since, connection.used = time.monotonic(), True
-            keep = keep and len(early) <= MAX_EARLY_BYTES
-            again = keep and bool(early) and connection.add(early)
+            again = bool(early) and connection.add(early)
             connection.answering, connection.lingering = again, not keep
         if again:
             self._threads.submit(connection)
@@ -192,25 +138,34 @@ class Worker(ThreadWorker):
                 connection.sock.shutdown(socket.SHUT_WR)
 
     def _handle(self, connection: Any) -> bool:
-        """Return whether the connection can be used for another request."""
-        request = None
+        """Return whether the connection can be used for another request.
+
+        gunicorn's parser gets the request's own bytes and no others. Where it finds another end of
+        the request than we did, what follows may be anything, and the connection is closed: nobody
+        gets a request past a proxy in the body of another (RFC 9112, 11.2).
+        """
+        request: Any = None
+        with connection.lock:
+            size = connection.size or len(connection.received)
+            parser = get_parser(self.cfg, [bytes(connection.received[:size])], connection.client)
+            del connection.received[:size]
         try:
-            if connection.parser is None:
-                connection.parser = get_parser(self.cfg, connection.sock, connection.client)
-            parser = connection.parser
-            with connection.lock:
-                parser.unreader.unread(bytes(connection.received))
-                connection.received.clear()
             request = next(parser)
-            if not self.handle_request(request, connection) or not parser.finish_body():
-                return False
-            with connection.lock:
-                connection.received[:0] = parser.unreader.take_buffered()
-            return True
-        except (NoMoreData, StopIteration, OSError) as error:
+            length = getattr(request.body.reader, "length", None)
+            if not connection.size or length != connection.length:
+                request.force_close()
+            keep = self.handle_request(request, connection) and parser.finish_body()
+            return bool(keep) and not parser.unreader.take_buffered()
+        except (StopIteration, OSError) as error:
             self.log.debug("Closing connection: %s", type(error).__name__)
+            if not isinstance(error, NoMoreData) or size < MAX_REQUEST_BYTES:
+                return False
+            refusal: Exception = LimitRequestHeaders("too large")
+        except UnsupportedTransferCoding:  # 501 to gunicorn, but a client's fault is no 5xx
+            refusal = InvalidHeader("TRANSFER-ENCODING")
         except Exception as error:
-            self.handle_error(request, connection.sock, connection.client, error)
+            refusal = error
+        self.handle_error(request, connection.sock, connection.client, refusal)
         return False
 
     def _make_room(self) -> bool:

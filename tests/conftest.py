@@ -16,7 +16,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.test import TestResponse
 
 from app import create_app
-from helpdesk_numbers import logs
+from helpdesk_numbers.log_lines import JSONFormatter, TextFormatter
 from helpdesk_numbers.webhook import PATH
 from hubspot.signature import Version, signed_headers
 from providers.base import transport
@@ -69,7 +69,7 @@ def no_log_outlives_its_test() -> Iterator[None]:
     yield
     root = logging.getLogger()
     for handler in root.handlers[:]:
-        if isinstance(handler.formatter, logs.JSONFormatter | logs.TextFormatter):
+        if isinstance(handler.formatter, JSONFormatter | TextFormatter):
             root.removeHandler(handler)
 
 

@@ -5,6 +5,7 @@ import pytest
 from app import create_app
 from helpdesk_numbers.settings import ConfigurationError
 from tests.support.carrier import twilio_account
+from tests.support.commands import here
 
 
 def faults(environ: dict[str, str]) -> tuple[str, ...]:
@@ -126,3 +127,30 @@ def test_faults_of_the_directory_stop_the_start(environ: dict[str, str]) -> None
     assert [fault.partition(":")[0] for fault in faults(environ)] == [
         "portals.1.accounts[0]", "portals.x",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["HUBSPOT_CLIENT_SECRET", "HUBSPOT_PORTAL_IDS", "PROVIDER", "STATIC_NUMBERS", "DIRECTORY",
+     "DIRECTORY_TOML", "PUBLIC_URL", "PORT", "LOG_FORMAT"],
+)  # fmt: skip
+def test_a_variable_that_is_not_utf8_is_a_fault_by_name(name: str) -> None:
+    """Python has a surrogate for each byte that it could not decode."""
+    settings = {
+        "HUBSPOT_CLIENT_SECRET": "x",
+        "PROVIDER": "static",
+        "STATIC_NUMBERS": '[{"number": "+12025550143"}]',
+        "HUBSPOT_PORTAL_IDS": "62515",
+    }
+    text = b"62\xff515".decode("utf-8", "surrogateescape")
+    assert faults({**settings, name: text}) == (f"{name}: not UTF-8",)
+    checked = here({**settings, name: text}, "check", "--offline")
+    assert f"✗ settings: {name}: not UTF-8\n" in checked.stdout
+    assert "the check itself failed" not in checked.stdout
+
+
+def test_a_variable_that_the_directory_names_has_to_be_utf8_too(environ: dict[str, str]) -> None:
+    account = twilio_account("acme", "https://x.example").replace("token-of-acme", "env:TOKEN")
+    environ["DIRECTORY_TOML"] = account + '[portals.1]\naccounts = ["acme"]\n'
+    [fault] = faults({**environ, "TOKEN": "a\udcffb"})
+    assert fault == "accounts.acme.auth_token: the environment variable TOKEN is not UTF-8"

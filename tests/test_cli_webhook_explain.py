@@ -259,3 +259,44 @@ def test_log_without_a_401_says_so(content: str) -> None:
 def test_command_says_what_the_diagnosis_does(broken: Break) -> None:
     found = json.loads(explain("--json", stdin=json.dumps(as_file(broken))).stdout)
     assert broken.cause in found["cause"]
+
+
+ODD = "a\x1b[31mred\u202eb\u2028c\nd"
+REFUSED = {"event": "request", "status": 401, "remedy": ODD, "url": ODD, "time": ODD}
+
+
+@pytest.mark.parametrize("as_json", [[], ["--json"]])
+def test_what_strangers_put_into_a_log_is_not_printed_raw(as_json: list[str]) -> None:
+    done = explain("--from-log", *as_json, stdin=json.dumps({**REFUSED, "cause": ODD}))
+    assert done.returncode == 0
+    assert all(line.isprintable() for line in done.stdout.split("\n"))
+    assert "red" in done.stdout
+    url = f"http://x.example/{ODD}"
+    request = json.dumps({"url": url, "headers": {}, "body": ""})
+    assert all(line.isprintable() for line in explain(*as_json, stdin=request).stdout.split("\n"))
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("{" * 3_000_000, "more than 1 MiB"),
+        ('{"a":' * 100_000, "recursion"),
+        ("[" * 100_000, "not a failed request"),
+    ],
+)
+def test_a_file_of_braces_is_told_in_words_not_in_gigabytes(content: str, says: str) -> None:
+    began = time.process_time()
+    done = explain(stdin=content)
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert says in done.stderr
+    done = explain("--from-log", stdin="cause" + content)
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert "no 401 line" in done.stderr
+    assert time.process_time() - began < 20
+
+
+def test_a_log_with_any_number_of_causes_is_cut_off() -> None:
+    lines = (json.dumps({**REFUSED, "cause": str(number)}) for number in range(2000))
+    done = explain("--from-log", "--json", stdin="\n".join(lines))
+    assert len(json.loads(done.stdout)) == 100
+    assert "first 100 causes" in done.stderr

@@ -1,8 +1,10 @@
 """The directory: which accounts serve a portal, and what each user may see."""
 
+import errno
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -320,6 +322,59 @@ def test_no_thread_of_a_new_process_sees_the_directory_that_it_inherits(
     with ThreadPoolExecutor(8) as pool:
         current = [pool.submit(source.current) for _ in range(8)]
         assert {len(directory.result().portals) for directory in current} == {999}
+
+
+def test_a_request_after_an_edit_waits_for_who_reads_it(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = DirectoryFile(ENVIRON, str(file))
+    reading, go_on = threading.Event(), threading.Event()
+
+    def slowly(path: Path, _: str) -> str:
+        reading.set()
+        assert go_on.wait(30)
+        return path.read_bytes().decode()
+
+    monkeypatch.setattr(Path, "read_text", slowly)
+    write(file, (DESKS + PORTAL).replace("62515", "7"))
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(source.current)
+        assert reading.wait(30)
+        others = [pool.submit(source.current) for _ in range(3)]
+        time.sleep(0.1)
+        assert not any(other.done() for other in others)
+        go_on.set()
+        assert [set(asked.result().portals) for asked in (first, *others)] == [{7}] * 4
+
+
+def test_a_file_that_could_not_be_read_is_tried_again_without_another_edit(
+    file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = DirectoryFile(ENVIRON, str(file))
+    before = source.current()
+    write(file, (DESKS + PORTAL).replace("62515", "7"))
+    with monkeypatch.context() as patch:
+
+        def fails(*_: object) -> str:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+        patch.setattr(Path, "read_text", fails)
+        for _ in range(3):
+            assert source.current() is before
+        assert source.refused == 1
+    assert [record.message for record in caplog.records] == ["directory_refused"]
+    assert set(source.current().portals) == {7}
+    assert source.refused == 0
+
+
+def test_a_file_put_back_is_taken_up_again(file: Path, tmp_path: Path) -> None:
+    source = DirectoryFile(ENVIRON, str(file))
+    file.rename(tmp_path / "away.toml")
+    assert source.current()
+    assert source.refused
+    (tmp_path / "away.toml").rename(file)
+    assert source.current()
+    assert not source.refused
 
 
 def test_a_process_that_inherits_a_refusal_refuses(

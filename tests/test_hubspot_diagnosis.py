@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from io import BytesIO
 from types import FrameType
 from typing import Any
 
@@ -210,7 +211,7 @@ def test_thorough_search_comes_to_an_end(body: bytes, value: str) -> None:
 
 def test_long_word_in_a_log_comes_to_an_end() -> None:
     started = time.process_time()
-    assert read_log(b" request " + b"a" * 60_000) == []
+    assert read_log(BytesIO(b" request " + b"a" * 60_000)) == []
     assert time.process_time() - started < 5
 
 

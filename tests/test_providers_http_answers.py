@@ -1,6 +1,7 @@
 """What HTTPProvider makes of statuses, and of answers too large or not to be read."""
 
 import time
+import tracemalloc
 from email.utils import formatdate
 
 import msgspec
@@ -42,6 +43,23 @@ def test_an_answer_too_large_is_given_up(carrier: Carrier, answer: Answer) -> No
     error = failure(carrier.url)
     assert isinstance(error, Unreadable)
     assert "more than 8 MiB" in str(error)
+
+
+@pytest.mark.parametrize("row", [b"{},", b"0,", b'"",', b"[],", b"<a/>"])
+def test_a_page_of_millions_of_values_is_given_up_before_it_is_decoded(
+    carrier: Carrier, row: bytes
+) -> None:
+    """As Python's objects, 8 MiB of `{},` are 209 MB."""
+    carrier.answer = says(b'{"lines": [' + row * (8_000_000 // len(row)) + b"{}]}")
+    tracemalloc.start()
+    try:
+        error = failure(carrier.url)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert isinstance(error, Unreadable)
+    assert "more than 250,000 values" in str(error)
+    assert peak < 60_000_000, "the carrier in this process has the page as well"
 
 
 def test_broken_compression_is_unreadable(carrier: Carrier) -> None:

@@ -75,3 +75,20 @@ def test_threads_that_have_nothing_to_do_are_not_kept(
     wait_until(lambda: threads.count == 0)
     threads.submit(8)
     assert sorted(done.get(timeout=30) for _ in range(9)) == list(range(9))
+
+
+def test_what_the_system_has_no_thread_for_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: SimpleQueue[int] = SimpleQueue()
+    threads = RequestThreads(8, done.put, lambda: 0)
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        for number in range(20):
+            threads.submit(number)
+        threads.grow()
+        assert threads.count == 0
+    threads.grow()  # as a worker does twice a second
+    assert sorted(done.get(timeout=30) for _ in range(20)) == list(range(20))

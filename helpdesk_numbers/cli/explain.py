@@ -4,6 +4,7 @@ import json
 import re
 import time
 from contextlib import suppress
+from itertools import islice
 from typing import IO, Any
 
 import click
@@ -20,6 +21,13 @@ from hubspot.schema import check_query
 from .options import as_url, secrets_of
 from .output import as_json, emit, example
 from .webhook_url import with_key
+
+MAX_FILE_BYTES = 1024 * 1024
+"""Of a failed request. The service takes bodies of 64 KiB."""
+
+MAX_LINE_BYTES = 64 * 1024
+MAX_CAUSES = 100
+"""Of a log. Strangers may have sent anything, and a log may be any file."""
 
 
 @click.command(epilog=example("webhook explain --from-log service.log"))
@@ -45,13 +53,15 @@ def explain(file: IO[bytes], registered_url: str | None, from_log: bool) -> None
     """
     if file.isatty():
         raise click.UsageError("give a FILE, or pipe the failed request in")
-    content = file.read()
-    causes = read_log(content) if from_log else [_explain_request(content, registered_url)]
+    causes = read_log(file) if from_log else [_explain_request(file, registered_url)]
+    causes = [{name: _printable(value) for name, value in cause.items()} for cause in causes]
     if not causes:
         raise click.ClickException(
             "it has no 401 line of this service (lines of LOG_FORMAT=text show cause and remedy"
             " themselves, and are not read)"
         )
+    if len(causes) == MAX_CAUSES:
+        click.echo(f"These are the first {MAX_CAUSES} causes; any others are left out.", err=True)
     emit(causes if from_log else causes[0], ["\n\n".join(map(_in_lines, causes))])
 
 
@@ -65,10 +75,17 @@ def _in_lines(cause: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _explain_request(content: bytes, registered_url: str | None) -> dict[str, Any]:
+def _printable(value: Any) -> Any:
+    """The value as it can be shown: whoever sent the request may have had a terminal in mind."""
+    if not isinstance(value, str) or value.isprintable():
+        return value
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in value)
+
+
+def _explain_request(file: IO[bytes], registered_url: str | None) -> dict[str, Any]:
     settings = current_service().settings
     secrets = secrets_of(settings)
-    failed = _read_request(content)
+    failed = _read_request(file.read(MAX_FILE_BYTES + 1))
     failed.url = with_key(failed.url, settings)
     others = [with_key(registered_url, settings)] if registered_url else []
     if "://" in failed.url.partition("?")[0]:
@@ -134,9 +151,11 @@ def _called_url(failed: FailedRequest, settings: Settings) -> str:
 
 
 def _read_request(content: bytes) -> FailedRequest:
+    if len(content) > MAX_FILE_BYTES:
+        raise click.ClickException("not a failed request: more than 1 MiB. HubSpot's have a few KB")
     try:
         return msgspec.json.decode(content.removeprefix(b"\xef\xbb\xbf"), type=FailedRequest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         hint = "It has to be a JSON object with method, url, headers and body."
         if "$.body" in str(error):
             hint = "The body has to be a string, the exact text that arrived: every byte is signed."
@@ -147,26 +166,29 @@ def _read_request(content: bytes) -> FailedRequest:
         raise click.ClickException(f"not a failed request: {error}\n{hint}") from None
 
 
-def read_log(content: bytes) -> list[dict[str, Any]]:
-    """Collect each cause of a 401 in the log: remedy, URL, how often, and when last."""
+def read_log(file: IO[bytes]) -> list[dict[str, Any]]:
+    """Collect each cause of a 401 in the log: remedy, URL, how often, and when last.
+
+    Longer lines than MAX_LINE_BYTES are none of ours; of more causes than MAX_CAUSES only the first
+    are returned.
+    """
     names = ("cause", "remedy", "url")
-    times: dict[tuple[str, ...], list[Any]] = {}
-    for line in content.decode("utf-8", "replace").split("\n"):
-        record = _object_in(line)
+    causes: dict[tuple[str, ...], dict[str, Any]] = {}
+    for content in iter(lambda: file.readline(MAX_LINE_BYTES), b""):
+        record = _object_in(content.decode("utf-8", "replace")) if b"cause" in content else {}
         for name in ("log", "MESSAGE"):  # what Docker and journald put our line into
             record = _object_in(str(record[name])) if name in record else record
         if record.get("status") == 401 and "cause" in record:
             told = tuple(str(record.get(name, "")) for name in names)
-            times.setdefault(told, []).append(record.get("time"))
-    return [
-        dict(zip(names, told, strict=True), count=len(seen), last=seen[-1])
-        for told, seen in times.items()
-    ]
+            if told in causes or len(causes) < MAX_CAUSES:
+                cause = causes.setdefault(told, dict(zip(names, told, strict=True), count=0))
+                cause.update(count=cause["count"] + 1, last=record.get("time"))
+    return list(causes.values())
 
 
 def _object_in(line: str) -> dict[str, Any]:
     """Find the JSON object in a line, whatever a platform has put before it; empty without one."""
-    for brace in list(re.finditer("{", line))[:20]:
+    for brace in islice(re.finditer("{", line), 20):
         with suppress(ValueError, RecursionError):
             return dict(json.JSONDecoder().raw_decode(line, brace.start())[0])
     return {}

@@ -4,7 +4,7 @@ import logging
 import mmap
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from providers.base.options import Faults, Problems
@@ -14,6 +14,9 @@ from .model import Directory, DirectoryRefused, Portal
 from .toml import parse
 
 log = logging.getLogger(__name__)
+
+_UNREAD = -1
+"""The stamp of a file that could not be read, which no file has: it is tried at each request."""
 
 
 class DirectoryFile:
@@ -25,8 +28,7 @@ class DirectoryFile:
     first look after the fork, and in one that missed an edit which another has taken up.
     """
 
-    refused = 0
-    """Faults of the file as it is now, 0 when it is in force."""
+    _faults: Sequence[str] = ()
 
     def __init__(
         self, environ: Mapping[str, str], path: str | None, text: str | None = None
@@ -43,41 +45,45 @@ class DirectoryFile:
         text = _read(self._path) if self._path else text or ""
         self._directory = parse(text, environ, name=str(self._path or "DIRECTORY_TOML"))
 
+    @property
+    def refused(self) -> int:
+        """Return how many faults the file has as it is now, 0 when it is in force."""
+        return len(self._faults)
+
     def current(self) -> Directory:
         """Return the directory in force, after a look at whether the file has changed.
 
-        While a thread reads the file anew, the others go on with what they have, unless that is
-        inherited: it may be long out of date.
+        While a thread reads the file anew, the others wait for it, so that nobody gets what an edit
+        took away whose request came after the edit.
 
         Raises:
             DirectoryRefused: the file has faults, and what this process has may be out of date.
         """
         inherited = self._looked_pid != os.getpid()
-        changed = inherited or self._read_stamp() != self._stamp
-        if self._path and changed and self._lock.acquire(blocking=inherited):
-            try:
+        if self._path and (inherited or self._read_stamp() != self._stamp):
+            with self._lock:
                 self._look(self._path)
-            finally:
-                self._lock.release()
         if self.refused and self._in_force != self._newest[0]:
             raise DirectoryRefused(self.refused)
         return self._directory
 
     def _look(self, path: Path) -> None:
         if self._stamp != (stamp := self._read_stamp()):  # another thread may have been quicker
-            self._stamp = stamp
             try:
                 directory = parse(_read(path), self._environ, self._directory, str(path))
             except Faults as error:
-                self.refused = len(error.faults)
-                log.error("directory_refused", extra={"faults": error.faults})
+                if self._stamp != _UNREAD or error.faults != self._faults:
+                    log.error("directory_refused", extra={"faults": error.faults})
+                self._faults = error.faults
+                if isinstance(error.__cause__, OSError):  # which may pass without an edit
+                    stamp = _UNREAD
             else:
-                self._directory, self.refused = directory, 0
+                self._directory, self._faults = directory, ()
                 self._in_force = self._newest[0] = stamp
                 log.info("directory_loaded", extra={"portals": len(directory.portals)})
         if self.refused and self._looked_pid != os.getpid():
             self._in_force = 0  # nothing says that it is the newest
-        self._looked_pid = os.getpid()
+        self._stamp, self._looked_pid = stamp, os.getpid()  # now nobody waits any longer
 
     def _read_stamp(self) -> int:
         """Another number for another file or content, 0 for none."""
@@ -109,10 +115,10 @@ def _read(path: Path) -> str:
     try:
         return path.read_text("utf-8")
     except OSError as error:
-        reason = error.strerror
+        cause, reason = error, error.strerror
     except UnicodeDecodeError:
-        reason = "it is not UTF-8"
+        cause, reason = None, "it is not UTF-8"
     problems = Problems(str(path))
     remedy = "correct DIRECTORY; a relative path begins where the service is started"
     problems.add(f"cannot be read ({reason})", remedy)
-    raise Faults(problems.lines)
+    raise Faults(problems.lines) from cause

@@ -15,7 +15,7 @@ from hubspot.schema import MAX_ID
 from providers import load, prefix
 from providers.base import options
 from providers.base.numbers import to_e164
-from providers.base.options import FAULTY, Faults, Problems, did_you_mean, validate
+from providers.base.options import FAULTY, NOT_UTF8, Faults, Problems, did_you_mean, validate
 from providers.base.provider import Provider
 
 from .model import Directory, Portal, Rule
@@ -106,6 +106,8 @@ def _resolve(value: Any, environ: Mapping[str, str], problems: Problems) -> Any:
         if not value:
             remedy = "set it, or correct the name after env:"
             problems.add(f"the environment variable {name} is not set", remedy)
+        elif NOT_UTF8.search(value):
+            problems.add(f"the environment variable {name} is not UTF-8")
     return value if len(problems.lines) == before else FAULTY
 
 

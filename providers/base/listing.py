@@ -19,6 +19,11 @@ _HOST = re.compile(r"[a-z0-9_][a-z0-9_.-]*|[0-9a-f.]*:[0-9a-f:.]+")
 """A host's name or address that is read in one way only."""
 
 
+MAX_PARTS = 250_000
+"""Commas of JSON or tags of XML in one page: each may become an object of a hundred bytes, and
+eight megabytes of `{},` two hundred. A page of Twilio's has 40,000."""
+
+
 class Answer(NamedTuple):
     """A carrier's answer: `head` has its header lines as they came."""
 
@@ -83,6 +88,8 @@ class Listing:
 
         answer = Answer(*send(self._origin, target, headers, self.query.deadline, form))
         _check(answer, self._retry_after)
+        if answer.body.count(b",") + answer.body.count(b"<") > MAX_PARTS:
+            raise Unreadable(f"the answer has more than {MAX_PARTS:,} values")
         return answer
 
 

@@ -75,6 +75,9 @@ class Problems:
         self.lines.append(problem)
 
 
+NOT_UTF8 = re.compile("[\ud800-\udfff]")
+"""What Python puts in place of an environment variable's bytes that are no UTF-8: PEP 383."""
+
 FAULTY: Any = object()
 """In place of a field's value that is not good, when `problems` has that already."""
 
@@ -139,7 +142,11 @@ def in_environ(
     values: dict[str, Any] = {}
     variables = Problems(prefix.upper(), problems.lines, variables=True)
     for name, info in _fields(struct).items():
-        if text := environ.get((prefix + name).upper(), "").strip():
+        text = environ.get((prefix + name).upper(), "").strip()
+        if NOT_UTF8.search(text):
+            values[name] = FAULTY
+            variables.at(name).add("not UTF-8")
+        elif text:
             values[name] = _split(text, info.type, variables.at(name))
     return values, variables
 

@@ -61,13 +61,18 @@ def procfile() -> list[str]:
 
 
 @contextmanager
-def serving(settings: Mapping[str, str]) -> Iterator[Server]:
+def serving(settings: Mapping[str, str], descriptors: int | None = None) -> Iterator[Server]:
     """The service, up and answering, and stopped with SIGTERM afterwards.
+
+    `descriptors`: so many files and sockets are all that each of its processes may have.
 
     It has one worker unless told otherwise: another might still be starting when the first answers,
     and miss the SIGTERM.
     """
-    with started(procfile(), {"WEB_CONCURRENCY": "1", **settings}) as server:
+    command = procfile()
+    if descriptors:
+        command = ["sh", "-c", f"ulimit -n {descriptors} && exec {shlex.join(command)}"]
+    with started(command, {"WEB_CONCURRENCY": "1", **settings}) as server:
         _wait_until_up(server)
         yield server
 

@@ -10,8 +10,8 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 from tests.support.asking import SECRET, ask_server
@@ -24,48 +24,69 @@ HEAD = (
 )
 
 
+@asynccontextmanager
+async def connected(
+    host: str, port: int
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection, cut off at the end."""
+    reader, writer = await asyncio.open_connection(host, port, limit=1024)
+    try:
+        yield reader, writer
+    finally:
+        writer.transport.abort()
+
+
 async def mute(host: str, port: int) -> None:
     """Connect, and say nothing."""
-    reader, _ = await asyncio.open_connection(host, port)
-    await reader.read()
+    async with connected(host, port) as (reader, _):
+        await reader.read()
 
 
 async def half_head(host: str, port: int) -> None:
     """Send a header a second, and never the last."""
-    _, writer = await asyncio.open_connection(host, port)
-    writer.write(HEAD)
-    for number in range(1000):
-        await asyncio.sleep(1)
-        writer.write(b"X-Slow-%d: 1\r\n" % number)
-        await writer.drain()
+    async with connected(host, port) as (_, writer):
+        writer.write(HEAD)
+        for number in range(1000):
+            await asyncio.sleep(1)
+            writer.write(b"X-Slow-%d: 1\r\n" % number)
+            await writer.drain()
 
 
 async def half_body(host: str, port: int) -> None:
     """Send a byte of the body a second, and never the last."""
-    _, writer = await asyncio.open_connection(host, port)
-    writer.write(HEAD + b"Content-Length: 1000\r\n\r\n{")
-    for _ in range(1000):
-        await asyncio.sleep(1)
-        writer.write(b" ")
-        await writer.drain()
+    async with connected(host, port) as (_, writer):
+        writer.write(HEAD + b"Content-Length: 1000\r\n\r\n{")
+        for _ in range(1000):
+            await asyncio.sleep(1)
+            writer.write(b" ")
+            await writer.drain()
 
 
 async def lingering(host: str, port: int) -> None:
     """Ask for the connection to be closed, and keep our side open."""
-    reader, writer = await asyncio.open_connection(host, port)
-    writer.write(b"GET /healthz HTTP/1.1\r\nHost: x.example\r\nConnection: close\r\n\r\n")
-    await reader.read()
-    await asyncio.sleep(5)
-    writer.close()
+    async with connected(host, port) as (reader, writer):
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: x.example\r\nConnection: close\r\n\r\n")
+        await reader.read()
+        await asyncio.sleep(5)
 
 
 async def never_reading(host: str, port: int) -> None:
     """Send requests without end, and read no answer."""
-    reader, writer = await asyncio.open_connection(host, port, limit=1024)
-    reader._transport.pause_reading()  # type: ignore[attr-defined] # asyncio would read ahead
-    while True:
-        writer.write(b"GET /healthz HTTP/1.1\r\nHost: x.example\r\n\r\n" * 100)
-        await writer.drain()
+    async with connected(host, port) as (_, writer):
+        writer.transport.pause_reading()  # type: ignore[attr-defined] # asyncio would read ahead
+        while True:
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: x.example\r\n\r\n" * 100)
+            await writer.drain()
+
+
+async def endless_body(host: str, port: int) -> None:
+    """Promise a terabyte, and go on sending it whatever the answer is."""
+    async with connected(host, port) as (_, writer):
+        writer.write(HEAD + b"Content-Length: 1000000000000\r\n\r\n")
+        while True:
+            await asyncio.sleep(0.5)
+            writer.write(b"x" * 100)
+            await writer.drain()
 
 
 KINDS: Mapping[Attack, int] = {
@@ -74,6 +95,7 @@ KINDS: Mapping[Attack, int] = {
     half_body: 100,
     lingering: 80,
     never_reading: 80,
+    endless_body: 200,
 }
 """Each kind, and how many of it the bar has at once."""
 
