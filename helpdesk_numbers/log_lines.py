@@ -129,11 +129,13 @@ class Output(logging.Handler):
 
     def stop(self) -> None:
         """Give what waits PATIENCE_S to be written, and write at once from now on."""
-        if self._queue and self._thread:
-            self._queue.put(None)
+        with self.lock or nullcontext():
+            queue, self._queue = self._queue, None
+            self._patience_s = 0  # until the thread is done
+        if queue and self._thread:
+            queue.put(None)
             self._thread.join(PATIENCE_S)
             self._patience_s = 0 if self._thread.is_alive() else PATIENCE_S
-        self._queue = None
 
     def _put(self, line: _Line) -> None:
         with self.lock or nullcontext():
@@ -159,21 +161,39 @@ class Output(logging.Handler):
             with self.lock or nullcontext():
                 dropped, self._dropped = self._dropped, 0
             if dropped:
-                fields = {"levelno": logging.WARNING, "levelname": "WARNING", "count": dropped}
-                lines.append(logging.makeLogRecord({"msg": "log_lines_dropped", **fields}))
+                lines.append(_event_record("log_lines_dropped", {"count": dropped}))
             self._write(lines)
             if not line:
                 return
 
     def _write(self, lines: list[_Line]) -> None:
-        formatter = self.formatter
-        if isinstance(formatter, JSONFormatter):
-            text = _json_lines(x if isinstance(x, dict) else formatter.event(x) for x in lines)
-        else:
-            text = "".join(f"{self.format(x)}\n" for x in lines if not isinstance(x, dict))
+        try:
+            text = self._text(lines)
+        except Exception:  # a record of somebody's that cannot be formatted, among good ones
+            text = "".join(map(self._text_of_one, lines))
         with suppress(OSError, ValueError):  # closed
             sys.stderr.write(text)
             sys.stderr.flush()
+
+    def _text(self, lines: list[_Line]) -> str:
+        formatter = self.formatter
+        if isinstance(formatter, JSONFormatter):
+            return _json_lines(x if isinstance(x, dict) else formatter.event(x) for x in lines)
+        text = "".join(f"{self.format(x)}\n" for x in lines if not isinstance(x, dict))
+        return text.encode(errors="backslashreplace").decode()
+
+    def _text_of_one(self, line: _Line) -> str:
+        try:
+            return self._text([line])
+        except Exception as error:
+            name = line.name if isinstance(line, logging.LogRecord) else line.get("event")
+            fields = {"logger": name, "error": type(error).__name__}
+            return self._text([_event_record("log_line_failed", fields)])
+
+
+def _event_record(name: str, fields: dict[str, Any]) -> logging.LogRecord:
+    level = {"levelno": logging.WARNING, "levelname": "WARNING"}
+    return logging.makeLogRecord({"msg": name, **level, **fields})
 
 
 def _is_read(patience_s: float) -> bool:

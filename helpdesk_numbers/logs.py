@@ -94,7 +94,9 @@ def _without_text(record: logging.LogRecord) -> bool:
     if str(record.msg).startswith("Invalid request from"):
         record.msg = "Invalid request"
     elif str(record.msg).startswith("Error handling request"):
-        record.msg, record.args = "Error handling request", ()
+        kind = record.exc_info[0] if record.exc_info else None
+        record.msg, record.args, record.exc_info = "Error handling request", (), None
+        record.error = kind.__name__ if kind else None
     return True
 
 

@@ -1,10 +1,13 @@
 """The threads of a worker."""
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any
+
+log = logging.getLogger(__name__)
 
 MAX_GROWTH = 4
 """So many times the threads of WEB_THREADS is the most that a worker has."""
@@ -44,32 +47,37 @@ class RequestThreads:
         with self._lock:
             most = min(self._least + self._waiting(), MAX_GROWTH * self._least)
             while self._queue and self.count < most:
-                item = self._queue.popleft()
+                item, own = self._queue.popleft(), SimpleQueue[Any]()
+                own.put(item)
                 try:
-                    threading.Thread(target=self._work, args=(item,), daemon=True).start()
+                    threading.Thread(target=self._work, args=(own,), daemon=True).start()
                 except RuntimeError:  # the system gives no more
                     self._queue.appendleft(item)
                     return
                 self.count += 1
 
-    def _work(self, item: Any) -> None:
-        mine: SimpleQueue[Any] = SimpleQueue()
+    def _work(self, own: "SimpleQueue[Any]") -> None:
+        item = own.get()
         while True:
-            self._run(item)
+            try:
+                self._run(item)
+            except BaseException as error:  # sys.exit() in somebody's code, say: the thread goes on
+                log.error("thread_failed", extra={"error": type(error).__name__})
+            item = None  # which may hold an account that has left the directory
             with self._lock:
                 if self._queue:
                     item = self._queue.popleft()
                     continue
-                self._idle.append(mine)
+                self._idle.append(own)
             try:
-                item = mine.get(timeout=IDLE_S)
+                item = own.get(timeout=IDLE_S)
             except Empty:
                 with self._lock:
-                    if mine in self._idle:
-                        self._idle.remove(mine)
+                    if own in self._idle:
+                        self._idle.remove(own)
                         self.count -= 1
                         return
-                item = mine.get()  # it was just given something
+                item = own.get()  # it was just given something
 
     def shutdown(self, wait: bool = True) -> None:
         """Do nothing: they end with the process."""

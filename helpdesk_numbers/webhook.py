@@ -274,7 +274,7 @@ def _logged(outcome: Outcome) -> dict[str, Any]:
         "ms": outcome.ms,
     }
     if outcome.error:
-        logged["reason"] = str(outcome.error)
+        logged["reason"] = logs.redact(str(outcome.error))
     if outcome.age_s is not None:
         logged["age_s"] = round(outcome.age_s, 1)
     return logged

@@ -11,6 +11,7 @@ to it. What is overridden gunicorn does not document, hence `gunicorn<28` in pyp
 import errno
 import os
 import selectors
+import signal
 import socket
 import time
 from contextlib import suppress
@@ -74,6 +75,11 @@ class Worker(ThreadWorker):
         )
         return self._threads
 
+    def init_signals(self) -> None:
+        """Stop on SIGINT as on SIGTERM: a terminal sends it to the workers as well."""
+        super().init_signals()
+        signal.signal(signal.SIGINT, self.handle_exit)
+
     def run(self) -> None:
         """Serve until told to stop."""
         OUTPUT.start()
@@ -100,6 +106,8 @@ class Worker(ThreadWorker):
 
     def _read(self, connection: Connection, _: Any) -> None:
         """Take what has arrived, and have a thread answer if that is a whole request."""
+        if connection not in self._connections:  # closed since the poller saw it
+            return
         try:
             data = os.read(connection.sock.fileno(), 65_536)  # `recv` would wait for the timeout
         except BlockingIOError:
@@ -121,8 +129,13 @@ class Worker(ThreadWorker):
 
     def _answer(self, connection: Connection) -> None:
         """Answer the request that has arrived. Runs in a thread of its own."""
-        keep = self._handle(connection)
+        keep = False
+        try:
+            keep = self._handle(connection)
+        except BaseException as error:  # sys.exit() in an adapter, say
+            self.log.error("Error handling request: %s", type(error).__name__)
         with connection.lock:
+            ended = connection.ended
             keep = keep and len(connection.received) <= MAX_EARLY_BYTES
             early = bytes(connection.received) if keep else b""  # of the next request
             connection.received.clear()
@@ -131,7 +144,7 @@ class Worker(ThreadWorker):
             connection.answering, connection.lingering = again, not keep
         if again:
             self._threads.submit(connection)
-        elif connection.ended:
+        elif ended:
             self.method_queue.defer(self._close, connection)
         elif not keep:
             with suppress(OSError):
@@ -154,8 +167,8 @@ class Worker(ThreadWorker):
             length = getattr(request.body.reader, "length", None)
             if not connection.size or length != connection.length:
                 request.force_close()
-            keep = self.handle_request(request, connection) and parser.finish_body()
-            return bool(keep) and not parser.unreader.take_buffered()
+            if not self.handle_request(request, connection):
+                return False
         except (StopIteration, OSError) as error:
             self.log.debug("Closing connection: %s", type(error).__name__)
             if not isinstance(error, NoMoreData) or size < MAX_REQUEST_BYTES:
@@ -165,6 +178,10 @@ class Worker(ThreadWorker):
             refusal = InvalidHeader("TRANSFER-ENCODING")
         except Exception as error:
             refusal = error
+        else:
+            with suppress(Exception):  # the body has another end than we thought; it is answered
+                return bool(parser.finish_body()) and not parser.unreader.take_buffered()
+            return False
         self.handle_error(request, connection.sock, connection.client, refusal)
         return False
 
@@ -177,7 +194,7 @@ class Worker(ThreadWorker):
         return True
 
     def _close(self, connection: Connection) -> None:
-        if connection in self._connections:
+        if connection in self._connections and not connection.answering:
             del self._connections[connection]
             self.nr_conns -= 1
             with suppress(KeyError, ValueError, OSError):

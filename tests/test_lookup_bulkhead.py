@@ -24,7 +24,7 @@ DEADLINE_S = 4.0
 def hanging(bulkhead: Bulkhead) -> tuple[AccountCalls, Obedient]:
     """An account whose last call ran into the deadline, at second 4."""
     calls, account = AccountCalls(DEADLINE_S, bulkhead), Obedient("acme", gives())
-    call, _ = calls.join(account, Query(), 0)
+    call, _ = calls.join(account, Query(), Query(), 0)
     calls.end(call, Unreachable("no whole answer in time"), DEADLINE_S)
     return calls, account
 
@@ -42,21 +42,30 @@ def test_everybody_waits_for_an_account_of_which_nothing_is_known(
 def test_all_hanging_accounts_together_have_calls_from_half_of_the_threads() -> None:
     bulkhead = Bulkhead(8)
     accounts = [hanging(bulkhead) for _ in range(6)]
-    probes = [calls.join(account, Query(), 5) for calls, account in accounts]
+    probes = [calls.join(account, Query(), Query(), 5) for calls, account in accounts]
     assert [is_new for _, is_new in probes] == [True] * 4 + [False] * 2
     assert str(probes[4][0].result()) == "it hangs, and so do too many other accounts"
     calls, _ = accounts[0]
     calls.end(probes[0][0], ONE, 6)
     calls, account = accounts[5]
-    assert calls.join(account, Query(), 6)[1]
+    assert calls.join(account, Query(), Query(), 6)[1]
+
+
+def test_a_call_that_hangs_for_ever_gives_its_seat_back_at_its_deadline() -> None:
+    bulkhead = Bulkhead(2)
+    calls, account = hanging(bulkhead)
+    assert calls.join(account, Query(), Query(), 5)[1]
+    others, other = hanging(bulkhead)
+    assert not others.join(other, Query(), Query(), 6)[1]
+    assert others.join(other, Query(), Query(), 5 + DEADLINE_S + 0.1)[1]
 
 
 def test_an_account_that_does_not_hang_needs_no_seat() -> None:
     bulkhead = Bulkhead(2)
     calls, account = hanging(bulkhead)
-    assert calls.join(account, Query(), 5)[1]
+    assert calls.join(account, Query(), Query(), 5)[1]
     for _ in range(20):
-        assert AccountCalls(DEADLINE_S, bulkhead).join(account, Query(), 5)[1]
+        assert AccountCalls(DEADLINE_S, bulkhead).join(account, Query(), Query(), 5)[1]
 
 
 def test_calls_that_hang_for_ever_leave_threads_to_accounts_that_answer(

@@ -141,7 +141,7 @@ def test_a_call_that_outlasts_its_deadline_is_not_waited_for(released: threading
 
 
 def joined(calls: AccountCalls, account: Provider, now: float) -> tuple[Call, bool]:
-    return calls.join(account, Query(), now)
+    return calls.join(account, Query(), Query(), now)
 
 
 def test_few_calls_outlast_their_deadline_at_a_time_and_the_account_comes_back() -> None:
@@ -193,13 +193,21 @@ def test_what_was_not_the_accounts_doing_does_not_count_against_it() -> None:
         calls.end(call, Unreachable("no thread was free to call it"), now, counts=False)
 
 
-def test_without_threads_to_be_had_a_lookup_fails_and_nothing_stays_behind() -> None:
+def test_without_threads_to_be_had_a_lookup_fails_and_later_all_is_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     account = Obedient("acme", gives(WEST))
-    lookup = lookup_of(account)
-    lookup.bulkhead._suspect_pool.shutdown()
-    for _ in range(2 * MAX_CONCURRENT_CALLS):
-        assert str(ask(lookup)) == "no thread was free to call it"
+    lookup = lookup_of(account, deadline_s=0.1)
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as no_threads:
+        no_threads.setattr(threading.Thread, "start", refuse)
+        for _ in range(2):
+            assert str(ask(lookup)) == "no answer in time"
     assert account.queries == []
+    wait_until(lambda: ask(lookup) == [PhoneNumber(WEST)])
 
 
 def test_a_call_that_got_no_thread_in_time_does_not_count_against_the_account(

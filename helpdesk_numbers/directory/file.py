@@ -69,21 +69,30 @@ class DirectoryFile:
 
     def _look(self, path: Path) -> None:
         if self._stamp != (stamp := self._read_stamp()):  # another thread may have been quicker
-            try:
-                directory = parse(_read(path), self._environ, self._directory, str(path))
-            except Faults as error:
+            while True:
+                directory, error = self._parse(path)
+                stamp, read = self._read_stamp(), stamp
+                if stamp == read:  # else it was half of an edit, or is the newest no more
+                    break
+            if directory:
+                self._directory, self._faults = directory, ()
+                self._in_force = self._newest[0] = stamp
+                log.info("directory_loaded", extra={"portals": len(directory.portals)})
+            if error:
                 if self._stamp != _UNREAD or error.faults != self._faults:
                     log.error("directory_refused", extra={"faults": error.faults})
                 self._faults = error.faults
                 if isinstance(error.__cause__, OSError):  # which may pass without an edit
                     stamp = _UNREAD
-            else:
-                self._directory, self._faults = directory, ()
-                self._in_force = self._newest[0] = stamp
-                log.info("directory_loaded", extra={"portals": len(directory.portals)})
         if self.refused and self._looked_pid != os.getpid():
             self._in_force = 0  # nothing says that it is the newest
         self._stamp, self._looked_pid = stamp, os.getpid()  # now nobody waits any longer
+
+    def _parse(self, path: Path) -> tuple[Directory | None, Faults | None]:
+        try:
+            return parse(_read(path), self._environ, self._directory, str(path)), None
+        except Faults as error:
+            return None, error
 
     def _read_stamp(self) -> int:
         """Another number for another file or content, 0 for none."""

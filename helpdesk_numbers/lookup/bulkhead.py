@@ -9,7 +9,9 @@ slow account as long as the deadline allows, which costs little: a thread that h
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+from helpdesk_numbers.threads import RequestThreads
 
 LONG_WAIT_S = 1.0
 """After this long a thread that waits for a carrier does not count as one that works."""
@@ -19,28 +21,36 @@ class Bulkhead:
     """What the accounts of a worker share. `threads` is how many requests it works on at a time."""
 
     def __init__(self, threads: int) -> None:
-        self._seats = threading.Semaphore(max(1, threads // 2))
+        self._lock = threading.Lock()
+        self._most = max(1, threads // 2)
+        self._seats: list[float] = []
         self._waiting_since: dict[int, float] = {}
         # Threads for the calls that no asking thread makes itself, made when they are needed. Those
         # of adapters that do not keep their deadline may hang for ever: not with the healthy ones.
-        self._healthy_pool = ThreadPoolExecutor(4 * threads, thread_name_prefix="account")
-        self._suspect_pool = ThreadPoolExecutor(2 * threads, thread_name_prefix="suspect")
+        self._healthy_pool = RequestThreads(4 * threads, _run, lambda: 0)
+        self._suspect_pool = RequestThreads(2 * threads, _run, lambda: 0)
 
     def submit(self, call: Callable[[], None], *, healthy: bool) -> None:
-        """Run a call on another thread; a healthy account's is not kept waiting by the others'.
-
-        Raises:
-            RuntimeError: the system gives no more threads.
-        """
+        """Run a call on another thread; a healthy account's is not kept waiting by the others'."""
         (self._healthy_pool if healthy else self._suspect_pool).submit(call)
 
-    def take_seat(self) -> bool:
-        """Let one more call to a hanging account in; return whether there was a seat left."""
-        return self._seats.acquire(blocking=False)
+    def take_seat(self, now: float, until: float) -> bool:
+        """Let one more call to a hanging account in; return whether there was a seat left.
 
-    def give_seat_back(self) -> None:
-        """Free the seat that `take_seat` took."""
-        self._seats.release()
+        It is kept until then at most: whoever waits for the call waits no longer, though it may
+        hang for ever.
+        """
+        with self._lock:
+            self._seats = [taken_until for taken_until in self._seats if now < taken_until]
+            if len(self._seats) >= self._most:
+                return False
+            self._seats.append(until)
+            return True
+
+    def give_seat_back(self, until: float) -> None:
+        """Free the seat that `take_seat` let have until then."""
+        with self._lock, suppress(ValueError):
+            self._seats.remove(until)
 
     def begin_waiting(self, now: float) -> None:
         """Record that this thread waits for carriers from now on."""
@@ -53,3 +63,7 @@ class Bulkhead:
     def long_waiting(self, now: float) -> int:
         """Return how many threads have waited for carriers for over `LONG_WAIT_S`."""
         return sum(now - since > LONG_WAIT_S for since in tuple(self._waiting_since.values()))
+
+
+def _run(call: Callable[[], None]) -> None:
+    call()

@@ -74,22 +74,22 @@ class AccountCalls:
         self.healthy = False
         """Whether the last call succeeded."""
 
-    def join(self, account: Provider, query: Query, now: float) -> tuple[Call, bool]:
+    def join(self, account: Provider, query: Query, full: Query, now: float) -> tuple[Call, bool]:
         """Return the call to wait for, and whether it is new, so that the caller has to make it.
 
-        Beside another call, a new one asks for everything, so that the next can share it:
+        Beside another call, a new one asks for everything (`full`), so that the next can share it:
         five hundred users who want a number each cost two calls, not five hundred.
         """
         with self._lock:
             in_flight = [call for call in self._running if now <= call.began + self._deadline_s]
             hangs = self._timed_out or len(in_flight) < len(self._running)
+            self.healthy = self.healthy and not hangs
             error = self._breaker.refusal(now)
             if hangs and not error:
                 error = self._refusal(in_flight, now)
             if error:
                 return Call.finished(account, query, error, now), False
             if in_flight:
-                full = account.full(query)
                 for call in in_flight:
                     if call.query in (query, full):
                         return call, False
@@ -108,7 +108,7 @@ class AccountCalls:
             return error
         if len(self._running) >= MAX_CONCURRENT_CALLS:
             return Unreachable("too many of its calls hang")
-        if not self._bulkhead.take_seat():
+        if not self._bulkhead.take_seat(now, now + self._deadline_s):
             return Unreachable("it hangs, and so do too many other accounts")
         return None
 
@@ -121,4 +121,4 @@ class AccountCalls:
                 self.healthy = isinstance(answer, list)
                 self._timed_out = not self.healthy and now - call.began > 0.9 * self._deadline_s
         if call.has_seat:
-            self._bulkhead.give_seat_back()
+            self._bulkhead.give_seat_back(call.began + self._deadline_s)

@@ -75,13 +75,17 @@ class Lookup:
     def _ask(self, grants: list[Grant], full: bool) -> list[tuple[list[PhoneNumber], Outcome]]:
         """Each account's numbers and outcome, in order; the accounts are asked side by side."""
         began, deadline = time.monotonic(), Deadline(self._deadline_s)
+        queries = [query_for(grant.rule, grant.account, deadline) for grant in grants]
+        full_queries = [
+            grant.account.full(query) for grant, query in zip(grants, queries, strict=True)
+        ]
         self.bulkhead.begin_waiting(began)
-        try:
+        try:  # in which no adapter's code runs until each call is somebody's to make
             calls: list[tuple[Query, Call]] = []
             new_calls: list[Call] = []
-            for grant in grants:
-                account, query = grant.account, query_for(grant.rule, grant.account, deadline)
-                call, is_new = self._join(account, account.full(query) if full else query)
+            for grant, query, full_query in zip(grants, queries, full_queries, strict=True):
+                wanted = full_query if full else query
+                call, is_new = self._join(grant.account, wanted, full_query)
                 calls.append((query, call))
                 if is_new:
                     new_calls.append(call)
@@ -95,20 +99,17 @@ class Lookup:
         finally:
             self.bulkhead.end_waiting()
 
-    def _join(self, account: Provider, query: Query) -> tuple[Call, bool]:
+    def _join(self, account: Provider, query: Query, full: Query) -> tuple[Call, bool]:
         """The call to wait for, and whether it is new, so that it has to be made."""
         now = time.monotonic()
         if account.fixed:
             return Call.finished(account, query, _answer_of(account, query), now), False
-        return self._calls_of(account).join(account, query, now)
+        return self._calls_of(account).join(account, query, full, now)
 
     def _submit(self, call: Call) -> None:
         """Have another thread make the call."""
         healthy = self._calls_of(call.account).healthy
-        try:
-            self.bulkhead.submit(partial(self._make, call), healthy=healthy)
-        except RuntimeError:  # the system gives no more threads
-            self._end(call, Unreachable(_NO_THREAD), counts=False)
+        self.bulkhead.submit(partial(self._make, call), healthy=healthy)
 
     def _make(self, call: Call) -> None:
         """Make the call, once for all who wait for it."""
@@ -122,7 +123,7 @@ class Lookup:
         now = time.monotonic()
         self._calls_of(call.account).end(call, answer, now, counts=counts)
         if counts and self._stale:
-            self._stale.record(call.account, call.query, answer)
+            self._stale.record(call.account, call.query, answer, call.began)
         call.finish(answer, now)
 
     def _calls_of(self, account: Provider) -> AccountCalls:

@@ -101,7 +101,7 @@ def _against(rule: Rule, e164: str, name: str, owners: tuple[str, ...]) -> str |
     if rule.names is not None and not _pattern(rule.names).match(name.casefold()):
         return "matches none of the rule's names"
     if rule.owner is not None and rule.owner.casefold() not in {
-        _text(owner).casefold() for owner in owners or ()
+        text.casefold() for owner in owners or () if (text := _text(owner))
     }:
         return "not owned by the rule's owner"
     return None

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 from cachetools import TTLCache
 
@@ -38,20 +39,25 @@ class LastKnownGood:
     ) -> None:
         self._clock, self._max_bytes = clock, max_bytes
         self._lock = threading.Lock()
+        self._refused_at: WeakKeyDictionary[Provider, float] = WeakKeyDictionary()
         self._answers: TTLCache[tuple[Provider, Query], _Entry] = TTLCache(
             max_bytes, max_age_s, clock, lambda entry: entry.size
         )
 
-    def record(self, account: Provider, query: Query, answer: Answer) -> None:
-        """Keep a good answer. Forget all answers of an account whose credentials are refused (401,
-        403): access was taken away on purpose."""
+    def record(self, account: Provider, query: Query, answer: Answer, began: float) -> None:
+        """Keep a good answer of a call that began then, by `clock`. Forget all of an account whose
+        credentials are refused (401, 403), also those still on their way: access was taken away on
+        purpose."""
         with self._lock:
             if isinstance(answer, list):
+                if began < self._refused_at.get(account, began):
+                    return
                 entry = _Entry(answer, self._clock(), _size(answer))
                 self._answers.pop((account, query), None)
                 if entry.size <= self._max_bytes:
                     self._answers[account, query] = entry
             elif isinstance(answer, Refused) and answer.status in (401, 403):
+                self._refused_at[account] = self._clock()
                 for key in [key for key in self._answers if key[0] is account]:
                     del self._answers[key]
 

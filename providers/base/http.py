@@ -1,5 +1,6 @@
 """`HTTPProvider`, the base of adapters that need no more than constants and pure readers."""
 
+import re
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
@@ -189,6 +190,7 @@ def decode_json(body: bytes | str, kind: Any = Any, *, strict: bool = True) -> A
     try:
         return msgspec.json.decode(body, type=kind, strict=strict)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        # msgspec shows types and places, never values: https://jcristharif.com/msgspec/usage.html
+        # msgspec shows types and places: https://jcristharif.com/msgspec/usage.html; and one value
         text = str(error) if isinstance(error, msgspec.DecodeError) else "not JSON in UTF-8"
+        text = re.sub("(?s)(Invalid enum value) .*?( - at|$)", r"\1\2", text)
         raise Unreadable(f"the answer cannot be read: {text}") from error

@@ -70,9 +70,11 @@ def _place(path: str) -> Trusted:
 
 
 def _state(folder: str) -> int:
-    """When a file was last added or removed; 0 if this process may not look into the folder."""
+    """Another number once files were added or removed; 0 if the folder is not this user's."""
     with suppress(OSError):
-        return os.stat(os.path.join(folder, ".")).st_mtime_ns
+        stat = os.stat(os.path.join(folder, "."))
+        if stat.st_uid == os.geteuid():
+            return hash((stat.st_mtime_ns, stat.st_ino))
     return 0
 
 
