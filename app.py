@@ -13,14 +13,15 @@ from werkzeug.exceptions import HTTPException
 from helpdesk_numbers import cli, logs
 from helpdesk_numbers.directory.model import DirectoryRefused
 from helpdesk_numbers.service import Service, service_of_process
-from helpdesk_numbers.webhook import MAX_BODY_BYTES, PATH, blueprint
-from hubspot.errors import AppMismatch, InvalidRequest, InvalidSignature
+from helpdesk_numbers.webhook import HIDDEN, MAX_BODY_BYTES, PATH, KeyedWebhook, blueprint
+from hubspot.errors import AppMismatch, InvalidRequest, InvalidSignature, NotChannelConnection
 from providers.base.errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
 
 ANSWERS: dict[type[Exception], tuple[int, str, str | None]] = {
     InvalidRequest: (400, "VALIDATION_ERROR", None),
     InvalidSignature: (401, "INVALID_AUTHENTICATION", None),
     AppMismatch: (403, "APP_MISMATCH", None),
+    NotChannelConnection: (403, "NOT_CHANNEL_CONNECTION", None),
     DirectoryRefused: (503, "DIRECTORY_REFUSED", None),
     ProviderError: (502, "PROVIDER_ERROR", "The phone provider failed."),
     Refused: (502, "PROVIDER_ERROR", "The phone provider refused the request."),
@@ -45,7 +46,7 @@ RETRY_AFTER_S = 5
 
 
 def create_app(environ: Mapping[str, str] | None = None) -> Flask:
-    """The WSGI application, by another environment than the process's own if one is given.
+    """Return the WSGI application, by `environ` or else the process's own environment.
 
     Raises:
         ConfigurationError: settings or directory are not usable; it lists every fault.
@@ -57,16 +58,18 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # else anybody gets a 200 at the webhook
     app.url_map.merge_slashes = False  # else a doubled slash is answered with a redirect
-    logged = logs.RequestLog(app.wsgi_app, QUIET)
-    app.wsgi_app = logged  # type: ignore[method-assign] # as Flask's documentation has it
     app.register_blueprint(blueprint(service))
     _add_health_checks(app, service)
-    _add_errors(app)
+    _add_errors(app, service)
     cli.register(app)
     if not _command_is_looked_up():
         service.lookup  # noqa: B018 - raises unless all that serving needs is good
         settings = service.settings
         logs.set_up(settings.log_format, settings.log_level)
+        if settings.hubspot_webhook_key:
+            app.wsgi_app = KeyedWebhook(app.wsgi_app, settings)  # type: ignore[method-assign]
+    logged = logs.RequestLog(app.wsgi_app, QUIET)
+    app.wsgi_app = logged  # type: ignore[method-assign] # as Flask's documentation has it
     return app
 
 
@@ -89,13 +92,13 @@ def _add_health_checks(app: Flask, service: Service) -> None:
             return _error(
                 503,
                 "DIRECTORY_REFUSED",
-                f"The directory file has {faults} fault(s), so the one before it is in force."
+                f"The directory file has {faults} fault(s), so the one before it stays in force."
                 " The log line directory_refused names them.",
             )
         return jsonify(status="ok")
 
 
-def _add_errors(app: Flask) -> None:
+def _add_errors(app: Flask, service: Service) -> None:
     def known(error: Exception) -> Response:
         kind = next(kind for kind in type(error).__mro__ if kind in ANSWERS)
         status, category, message = ANSWERS[kind]
@@ -114,6 +117,8 @@ def _add_errors(app: Flask) -> None:
     def http(error: HTTPException) -> Response:
         status = error.code or 500
         message = MESSAGES.get(status) or error.description or error.name
+        if service.settings.hubspot_webhook_key:
+            message = message.replace(PATH, f"{PATH}/{HIDDEN}")
         logs.log_fields(request.environ)["reason"] = message
         answer = _error(status, error.name.upper().replace(" ", "_"), message)
         for name, value in error.get_headers(request.environ):

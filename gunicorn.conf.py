@@ -32,9 +32,9 @@ except _ConfigurationError as _error:
 _everywhere = "[::]" if _socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104
 bind = f"{_everywhere if _os.environ.get('PORT') else '127.0.0.1'}:{_settings.port}"
 
-# The app is made before the workers, and they inherit it. So a worker that dies is replaced even
-# while the directory file has a fault: it goes on with the good one, as the others do. Sessions,
-# connections and threads are made at their first use, thus in the worker.
+# The app is made before the workers, and they inherit it: a large directory is read once, and a
+# worker that dies is replaced even while the directory file has a fault. Connections and threads
+# are made at their first use, thus in the worker.
 preload_app = True
 
 # Requests wait for carriers, which threads do cheaply; keep-alive works with threads alone.
@@ -88,8 +88,8 @@ control_socket_disable = True
 # Heartbeat files in memory: a slow disk must not make a worker look dead.
 worker_tmp_dir = "/dev/shm" if _os.path.isdir("/dev/shm") else None  # noqa: S108
 
-# X-Forwarded-Proto is TRUSTED_PROXIES' business, in app.py, whatever FORWARDED_ALLOW_IPS says:
-# two judges would disagree.
+# X-Forwarded-Proto is judged by TRUSTED_PROXIES alone, in helpdesk_numbers/webhook.py, whatever
+# FORWARDED_ALLOW_IPS says.
 forwarded_allow_ips = ""
 
 # HubSpot's URL is short; so is its head.

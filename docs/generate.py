@@ -25,6 +25,7 @@ MORE = {
     "HUBSPOT_CLIENT_SECRET": "operating.md#a-new-client-secret",
     "PUBLIC_URL": "operating.md#proxies",
     "TRUSTED_PROXIES": "operating.md#proxies",
+    "HUBSPOT_WEBHOOK_KEY": "security.md#the-key",
     "HUBSPOT_DEVELOPER_API_KEY": "registering.md#which-credential-is-which",
     "DIRECTORY": "directory.md",
     "DIRECTORY_TOML": "directory.md#without-a-file",

@@ -32,7 +32,7 @@ EXPECTED = {
 
 
 def main() -> int:
-    """Run the demo; returns the exit status."""
+    """Run the demo, and return the exit status."""
     settings = {
         "HUBSPOT_CLIENT_SECRET": SECRET,
         "HUBSPOT_APP_ID": "54321",
@@ -41,12 +41,12 @@ def main() -> int:
     }
     with serving(settings) as server:
         print(f"$ {shlex.join(procfile())}        # {server.url}, examples/directory.toml")
-        right = [show_user(server.url + PATH, user_id) for user_id in EXPECTED]
-        right.append(show_forgery(server.url + PATH))
+        results = [show_user(server.url + PATH, user_id) for user_id in EXPECTED]
+        results.append(show_forgery(server.url + PATH))
         server.process.terminate()
-        right.append(server.process.wait(timeout=30) == 0)
+        results.append(server.process.wait(timeout=30) == 0)
         print("\nWhat the server logged:\n" + server.output())
-    if all(right):
+    if all(results):
         print("All answers were right, and the server stopped as it should.")
         return 0
     print("Something above is WRONG.")
@@ -54,7 +54,7 @@ def main() -> int:
 
 
 def ask(url: str, user_id: int, secret: str) -> requests.Response:
-    """HubSpot's request for one user, signed with `secret`."""
+    """Send HubSpot's request for one user, signed with `secret`, and return the answer."""
     body = write_request(NumbersRequest(54321, PORTAL, user_id))
     headers = signed_headers("v3", secret, "POST", url, body, time.time_ns() // 1_000_000)
     headers["Content-Type"] = "application/json"
@@ -62,7 +62,7 @@ def ask(url: str, user_id: int, secret: str) -> requests.Response:
 
 
 def show_user(url: str, user_id: int) -> bool:
-    """Print what HubSpot would show this user; whether it is right."""
+    """Print what HubSpot would show this user, and return whether it is right."""
     answer = ask(url, user_id, SECRET)
     print(f"\nPortal {PORTAL}, user {user_id}: {answer.status_code}")
     print(answer.text)
@@ -74,7 +74,7 @@ def show_user(url: str, user_id: int) -> bool:
 
 
 def show_forgery(url: str) -> bool:
-    """Print the answer to a request signed with another secret; whether it is a refusal."""
+    """Print the answer to a request signed with another secret; return whether it is a refusal."""
     answer = ask(url, 1001, "a-forger's-guess")
     print(f"\nA forged request: {answer.status_code}")
     print(answer.text)

@@ -93,6 +93,8 @@ def _without_text(record: logging.LogRecord) -> bool:
     """gunicorn quotes what it cannot read and where it came from; that may be anything."""
     if str(record.msg).startswith("Invalid request from"):
         record.msg = "Invalid request"
+    elif str(record.msg).startswith("Error handling request"):
+        record.msg, record.args = "Error handling request", ()
     return True
 
 

@@ -26,50 +26,48 @@ class Service:
         self.environ = environ
 
     @cached_property
-    def _given(self) -> tuple[dict[str, Any], tuple[str, ...]]:
+    def _values(self) -> tuple[dict[str, Any], tuple[str, ...]]:
         """The settings by name as far as they are good, and what is wrong with the others."""
         problems = Problems()
-        given = validate(Settings, *in_environ(Settings, self.environ, problems))
-        return given, tuple(problems.lines)
+        values = validate(Settings, *in_environ(Settings, self.environ, problems))
+        return values, tuple(problems.lines)
 
     @cached_property
     def _account(self) -> tuple[Provider | None, tuple[str, ...]]:
         """The account of the one-account mode, and what keeps the service from answering."""
-        given, malformed = self._given
+        values, malformed = self._values
         account, problems = None, Problems()
-        check_serving(given, problems)
-        if given.get("provider") and not (given.get("directory") or given.get("directory_toml")):
-            account = read_account(self.environ, given["provider"], problems)
+        check_serving(values, problems)
+        if values.get("provider") and not (values.get("directory") or values.get("directory_toml")):
+            account = read_account(self.environ, values["provider"], problems)
         return account, (*malformed, *problems.lines)
 
     @cached_property
     def settings(self) -> Settings:
-        """The settings, of which some may be missing."""
-        given, malformed = self._given
+        """Return the settings, of which some may be missing."""
+        values, malformed = self._values
         if malformed:
             raise ConfigurationError(malformed)
-        return Settings(**given)
+        return Settings(**values)
 
     @property
     def faults(self) -> tuple[str, ...]:
-        """What keeps the service from answering, the directory file or text aside."""
+        """Return what keeps the service from answering, the directory file or text aside."""
         return self._account[1]
 
     @cached_property
     def source(self) -> DirectoryFile | None:
-        """The directory file or text, whatever else is wrong; None for a single account."""
-        given, _ = self._given
+        """Return the directory file or text, whatever else is wrong; None for a single account."""
+        values, _ = self._values
+        path, text = values.get("directory"), values.get("directory_toml")
         try:
-            path, text = given.get("directory"), given.get("directory_toml")
-            if path or text:
-                return DirectoryFile(self.environ, path, text)
+            return DirectoryFile(self.environ, path, text) if path or text else None
         except Faults as error:
             raise ConfigurationError(error.faults) from None
-        return None
 
     @cached_property
     def directory(self) -> DirectoryFile | SingleAccount:
-        """Where the directory in force is to be had. It needs all that serving needs."""
+        """Return where the directory in force comes from. It needs all that serving needs."""
         (account, faults), source = self._account, None
         try:
             source = self.source
@@ -83,24 +81,21 @@ class Service:
 
     @cached_property
     def lookup(self) -> Lookup:
-        """The lookup."""
+        """Return what answers this process's requests."""
         directory, settings = self.directory, self.settings  # in this order: it finds all faults
         return Lookup(
-            directory,
-            settings.lookup_deadline,
-            settings.last_known_good,
-            settings.web_threads,
+            directory, settings.lookup_deadline, settings.last_known_good, settings.web_threads
         )
 
 
 def current_service() -> Service:
-    """That of the app whose command runs."""
+    """Return the service of the app whose command runs."""
     service: Service = current_app.extensions["helpdesk_numbers"]
     return service
 
 
 @cache
 def service_of_process() -> Service:
-    """The service by this process's environment. gunicorn's configuration and the app share it, so
-    that a large directory is read once."""
+    """Return the service by this process's environment. gunicorn's configuration and the app share
+    it, so that a large directory is read once."""
     return Service(os.environ)

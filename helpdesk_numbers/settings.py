@@ -26,6 +26,18 @@ class ConfigurationError(click.ClickException):
         super().__init__(f"the configuration is not usable:\n{lines}")
 
 
+class WebhookKey(Secret):
+    """What stands at the end of the webhook's URL so that no outsider can guess it."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> "WebhookKey":
+        """Return the key; ValueError if it could be guessed, or mangled on its way in a URL."""
+        if len(text) < 20 or not (text.isascii() and text.isalnum()):
+            raise ValueError("too short, or with other characters than letters and digits")
+        return super().__new__(cls, text)
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings, parsed. `Service` in helpdesk_numbers/service.py reads them."""
 
@@ -40,8 +52,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         tuple[Literal["v3", "v2", "v1"], ...],
         Meta(
             min_length=1,
-            description="signature versions accepted, e.g. `v3,v2`; a v3 signature, if sent,"
-            " decides alone",
+            description="signature versions accepted, e.g. `v3,v2`; a request that carries a v3"
+            " signature is judged by v3 alone",
         ),
     ] = ("v3",)
     public_url: Annotated[
@@ -60,15 +72,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             " `0` for none",
         ),
     ] = 1
+    hubspot_webhook_key: Annotated[
+        WebhookKey | None,
+        Meta(
+            description="20 or more letters and digits; the webhook is then"
+            " `/hubspot/phone-numbers/KEY`, and `/hubspot/phone-numbers` is 404"
+        ),
+    ] = None
     hubspot_developer_api_key: Annotated[
         Secret | None,
-        Meta(
-            description="the developer account's key, for the commands that change HubSpot's side"
-        ),
+        Meta(description="the developer account's API key, for the commands that ask HubSpot"),
     ] = None
     hubspot_access_token: Annotated[
         Secret | None,
-        Meta(description="an access token, in place of `HUBSPOT_DEVELOPER_API_KEY`; wins over it"),
+        Meta(description="an access token, used in place of `HUBSPOT_DEVELOPER_API_KEY` if set"),
     ] = None
     hubspot_api_version: Annotated[
         Literal["v3", "2025-09", "2026-03", "2026-09"],
@@ -84,7 +101,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     provider: Annotated[
         str | None,
-        Meta(description="for one account alone: its provider; options are `<PROVIDER>_<OPTION>`"),
+        Meta(description="the provider of a single account, with options `<PROVIDER>_<OPTION>`"),
     ] = None
     hubspot_portal_ids: Annotated[
         tuple[Id, ...],
@@ -101,7 +118,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     last_known_good: Annotated[
         float,
         Meta(
-            ge=0, description="how many seconds a last good answer may stand in; `0` turns it off"
+            ge=0, description="seconds for which a last good answer may stand in; `0` turns it off"
         ),
     ] = 600
     log_format: Annotated[

@@ -1,7 +1,10 @@
 """The webhook: verifies, parses, looks up and answers."""
 
+import hmac
+import re
 import time
 from collections import Counter
+from collections.abc import Iterable
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -13,18 +16,68 @@ from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMe
 from helpdesk_numbers.lookup.result import Outcome, Result
 from helpdesk_numbers.service import Service
 from helpdesk_numbers.settings import Settings
-from hubspot.diagnosis import Diagnosis, RefusedRequest, diagnose
 from hubspot.errors import AppMismatch, InvalidSignature
-from hubspot.schema import read_request, write_answer
+from hubspot.schema import check_query, read_request, write_answer
 from hubspot.signature import Version, verify
 
 from . import logs
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 PATH = "/hubspot/phone-numbers"
 MAX_BODY_BYTES = 64 * 1024
+
+HIDDEN = "…"
+"""What is shown in place of the key, and what commands take for it in a URL."""
+
+_BELOW = re.compile(rf"({PATH}/+)[\w%.~+{HIDDEN}-]+", re.IGNORECASE)
+_LONG = re.compile("[a-zA-Z0-9]{20,}")
+
+
+def webhook_path(settings: Settings) -> str:
+    """Return the path of the webhook, with its key if it has one: not to be shown."""
+    key = settings.hubspot_webhook_key
+    return f"{PATH}/{key}" if key else PATH
+
+
+def hide_key(text: str, settings: Settings) -> str:
+    """Return a text as it may be shown, with HIDDEN for what follows PATH, and for the key."""
+    text = _BELOW.sub(rf"\1{HIDDEN}", text)
+    key = settings.hubspot_webhook_key
+    return text.replace(key, HIDDEN) if key else text
+
+
+class KeyedWebhook:
+    """WSGI, within the log: takes a request to PATH if its raw target is PATH and the key.
+
+    Every other one is answered as if PATH did not exist, in a time that does not depend on how much
+    of the key is right. An escaped key is a wrong one: what HubSpot has registered needs no escape.
+    """
+
+    def __init__(self, app: "WSGIApplication", settings: Settings) -> None:
+        self._app, self._settings = app, settings
+        self._path = webhook_path(settings).encode()
+
+    def __call__(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        """Answer a request. Its log line shows neither the key nor one that is much like it."""
+        environ["RAW_URI"] = target = raw_target(environ)
+        path = "/" + target.partition("?")[0].lstrip("/")
+        path = path.removeprefix(environ.get("SCRIPT_NAME", ""))
+        right = hmac.compare_digest(path.encode("utf-8", "surrogatepass"), self._path)
+        decoded = environ["PATH_INFO"]
+        elsewhere = f"{PATH}/" if decoded.lstrip("/") == PATH[1:] else decoded
+        environ["PATH_INFO"] = PATH if right else elsewhere
+        shown = _BELOW.sub(rf"\1{HIDDEN}", decoded.encode("latin-1").decode(errors="replace"))
+        fields = logs.log_fields(environ)
+        fields["path"] = logs.redact(_LONG.sub(HIDDEN, shown))[:200]
+        answer = self._app(environ, start_response)
+        if fields["status"] != 200:
+            for name in fields.keys() & {"url", "cause", "remedy"}:
+                fields[name] = hide_key(fields[name], self._settings)
+        return answer
 
 
 class Budget:
@@ -82,12 +135,14 @@ def verify_request(request: Request, body: bytes, settings: Settings, diagnoses:
             versions=versions,
         )
     except InvalidSignature as error:
-        diagnosis = Diagnosis(error.reason, "many requests are refused at once: see other lines")
+        from hubspot.diagnosis import Diagnosis, RefusedRequest, diagnose  # seldom needed
+
+        diagnosis = Diagnosis(error.reason, "too many at once to look into each: see other lines")
         if diagnoses.take(time.monotonic()):
             diagnosis = diagnose(
                 RefusedRequest(method, uri, request.headers, body),
                 secrets=secrets,
-                path=PATH,
+                path=webhook_path(settings),
                 now_ms=now_ms,
                 versions=versions,
                 thorough=False,
@@ -109,13 +164,7 @@ def called_url(environ: "WSGIEnvironment", settings: Settings) -> str:
     Flask's `request.url` decodes and normalises, so it is of no use here. The host is the Host
     header: several platforms pass a client's own X-Forwarded-Host through.
     """
-    target = environ.get("RAW_URI") or environ.get("REQUEST_URI")
-    if target is None:
-        query = environ.get("QUERY_STRING", "")
-        path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-        target = quote(path, encoding="latin-1") + (f"?{query}" if query else "")
-    elif "://" in target.partition("?")[0]:  # absolute-form: RFC 9112, 3.2.2
-        target = "/" + target.partition("://")[2].partition("/")[2]
+    target = raw_target(environ)
     if settings.public_url:
         return settings.public_url.rstrip("/") + target
     scheme, trusted = environ["wsgi.url_scheme"], settings.trusted_proxies
@@ -123,6 +172,18 @@ def called_url(environ: "WSGIEnvironment", settings: Settings) -> str:
     if 0 < trusted <= len(schemes):  # each adds its own at the end
         scheme = schemes[-trusted].strip() or scheme
     return f"{scheme}://{environ.get('HTTP_HOST', '')}{target}"
+
+
+def raw_target(environ: "WSGIEnvironment") -> str:
+    """Return the request's path and query to the byte, as far as the server keeps them."""
+    target: str | None = environ.get("RAW_URI") or environ.get("REQUEST_URI")
+    if target is None:
+        query = environ.get("QUERY_STRING", "")
+        path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+        target = quote(path, encoding="latin-1") + (f"?{query}" if query else "")
+    elif "://" in target.partition("?")[0]:  # absolute-form: RFC 9112, 3.2.2
+        target = "/" + target.partition("://")[2].partition("/")[2]
+    return target
 
 
 def blueprint(service: Service) -> Blueprint:
@@ -140,6 +201,8 @@ def _answer(request: Request, service: Service, diagnoses: Budget) -> Response:
     settings, fields = service.settings, logs.log_fields(request.environ)
     body = _body(request)
     fields["signature"] = verify_request(request, body, settings, diagnoses)
+    if query := request.environ.get("QUERY_STRING"):
+        check_query(query)
     kind = request.environ.get("CONTENT_TYPE")  # most often as it should be; parsing it is slow
     if kind and kind != "application/json" and request.mimetype != "application/json":
         raise UnsupportedMediaType("The body must be application/json.")

@@ -1,9 +1,10 @@
 """What can be wrong with a request that claims to be HubSpot's.
 
 HubSpotError
-├── InvalidSignature   not proven to come from HubSpot
-├── InvalidRequest     signed, but not the webhook's request
-└── AppMismatch        signed and readable, but for another app
+├── InvalidSignature      not proven to come from HubSpot
+├── NotChannelConnection  signed, but another call than the channel connection's
+├── InvalidRequest        signed, but not the webhook's request
+└── AppMismatch           signed and readable, but for another app
 """
 
 
@@ -17,6 +18,10 @@ class InvalidSignature(HubSpotError):
     def __init__(self, reason: str) -> None:
         super().__init__("The request's signature is missing or not valid.")
         self.reason = reason
+
+
+class NotChannelConnection(HubSpotError):
+    """HubSpot signed the request, but made it for somebody else: an app's page or a workflow."""
 
 
 class InvalidRequest(HubSpotError):

@@ -2,11 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import accumulate
+from typing import Any
 
 import phonenumbers
-import regex
 from phonenumbers import PhoneNumberFormat
 
 MAX_NAME_UNITS = 24
@@ -15,11 +15,11 @@ UTF-16 units, as in JavaScript, are the strictest reading."""
 
 
 def friendly_names(numbers: Iterable[tuple[str, str]]) -> list[str]:
-    """Name each number, given as name and E.164: never empty, at most MAX_NAME_UNITS long.
+    """Return a name for each number, which is a pair of name and E.164, in order.
 
-    A number without a name gets its international form. Long names are shortened in the middle, at
-    the borders of what a reader takes for one character, since names of one company mostly differ
-    at the end; two different names never become the same.
+    None is empty or longer than MAX_NAME_UNITS, and two different names never become the same. A
+    number without a name gets its international form. Long names are shortened in the middle, since
+    those of one company mostly differ at the end, and between what a reader takes for characters.
     """
     names = [clean(name) or international(e164) for name, e164 in numbers]
     shortened = {name: name for name in names if _units(name) <= MAX_NAME_UNITS}
@@ -34,22 +34,37 @@ def friendly_names(numbers: Iterable[tuple[str, str]]) -> list[str]:
 
 
 def clean(name: str) -> str:
-    """Take out what a reader cannot see or what turns the text around; maybe nothing is left."""
+    """Return the name without what a reader cannot see or what turns text around: maybe nothing."""
     text = " ".join(name.split())
     if text.isascii() and text.isprintable():  # most are, and there is nothing to do but this
         return text
-    text = " ".join(_INVISIBLE.sub("", text).split())
+    invisible, visible = _patterns()
+    text = " ".join(invisible.sub("", text).split())
     if len(text) >= MAX_NAME_UNITS:  # a pile of accents on one letter would leave no room
-        text = "".join(each for each in _characters(text) if _units(each) < MAX_NAME_UNITS)
-    return text if _VISIBLE.search(text) else ""
+        text = "".join(char for char in _characters(text) if _units(char) < MAX_NAME_UNITS)
+    return text if visible.search(text) else ""
 
 
-# Lone surrogates, unassigned, private, and what Unicode has as controls between characters: those
-# of ASCII, direction marks and overrides, soft hyphen, zero-width space, BOM. Joiners and tags are
-# none of these and stay: they make up emoji and Persian words.
-_INVISIBLE = regex.compile(r"[\p{Cs}\p{Cn}\p{Co}\p{Grapheme_Cluster_Break=Control}]+")
-_VISIBLE = regex.compile(r"[^\p{Z}\p{M}\p{Default_Ignorable_Code_Point}]")
-_characters = regex.compile(r"\X").findall  # what a reader takes for one character each
+@cache
+def _patterns() -> tuple[Any, Any]:
+    """What no reader sees, and what one does."""
+    import regex  # not above: many names are ASCII, and it takes 6 ms of the start
+
+    # Lone surrogates, unassigned, private, and what Unicode has as controls between characters:
+    # those of ASCII, direction marks and overrides, soft hyphen, zero-width space, BOM. Joiners and
+    # tags are none of these and stay: they make up emoji and Persian words.
+    invisible = regex.compile(r"[\p{Cs}\p{Cn}\p{Co}\p{Grapheme_Cluster_Break=Control}]+")
+    return invisible, regex.compile(r"[^\p{Z}\p{M}\p{Default_Ignorable_Code_Point}]")
+
+
+def _characters(text: str) -> list[str]:
+    """What a reader takes for one character each."""
+    if text.isascii():
+        return list(text)
+    import regex
+
+    characters: list[str] = regex.findall(r"\X", text)
+    return characters
 
 
 def _shorter_forms(name: str, counts: Counter[str]) -> Iterator[str]:
@@ -70,8 +85,8 @@ def _shorter_forms(name: str, counts: Counter[str]) -> Iterator[str]:
 def _fit(characters: list[str], units: int) -> list[str]:
     """Keep as many of the first characters as fit into so many units, less a blank at the end."""
     lengths = accumulate(map(_units, characters))
-    kept = [each for each, length in zip(characters, lengths, strict=True) if length <= units]
-    return kept[:-1] if kept[-1:] == [" "] else kept
+    fitting = [char for char, length in zip(characters, lengths, strict=True) if length <= units]
+    return fitting[:-1] if fitting[-1:] == [" "] else fitting
 
 
 def _units(text: str) -> int:
@@ -80,5 +95,5 @@ def _units(text: str) -> int:
 
 @lru_cache(maxsize=32_768)
 def international(e164: str) -> str:
-    """Write a number as people do across borders, `+1 202-555-0143` for `+12025550143`."""
+    """Return a number as people write it across borders: `+1 202-555-0143` for `+12025550143`."""
     return phonenumbers.format_number(phonenumbers.parse(e164), PhoneNumberFormat.INTERNATIONAL)

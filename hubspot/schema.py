@@ -9,10 +9,11 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, Any
+from urllib.parse import unquote_plus
 
 import msgspec
 
-from .errors import InvalidRequest
+from .errors import InvalidRequest, NotChannelConnection
 from .names import clean, friendly_names
 
 MAX_ID = 2**63
@@ -43,8 +44,29 @@ class Answer(msgspec.Struct, rename="camel"):
     phone_numbers: list[Item]
 
 
+OTHER_CALLS = ("userId", "userEmail", "portalId", "appId")
+"""Query parameters that HubSpot adds to what an app's pages call by `hubspot.fetch`, and signs with
+the same secret: https://developers.hubspot.com/docs/apps/developer-platform/add-features/ui-extensibility/fetching-data
+(read November 2026). The channel-connection call has its ids in the body alone."""
+
+
+def check_query(query: str) -> None:
+    """Check that a signed request's query, as it arrived, is not that of another call.
+
+    Raises:
+        NotChannelConnection: it has one of OTHER_CALLS, however it is written.
+    """
+    names = {unquote_plus(part.partition("=")[0]).lower() for part in re.split("[&;]", query)}
+    for name in OTHER_CALLS:
+        if name.lower() in names:
+            raise NotChannelConnection(
+                f"The query has {name}, which HubSpot's channel-connection call never has:"
+                " HubSpot signed this for an app's page or a workflow, which may ask for anything."
+            )
+
+
 def read_request(body: bytes) -> NumbersRequest:
-    """Read HubSpot's question out of the raw body. Fields that we do not know are ignored.
+    """Return HubSpot's question out of the raw body. Fields that we do not know are ignored.
 
     Raises:
         InvalidRequest: the body is not JSON, or an id is missing, not an integer or out of range.
@@ -64,12 +86,12 @@ def read_request(body: bytes) -> NumbersRequest:
 
 
 def write_request(question: NumbersRequest) -> bytes:
-    """Write HubSpot's question as it sends it, for whoever asks in its place."""
+    """Return HubSpot's question as it sends it, for whoever asks in its place."""
     return msgspec.json.encode(question)
 
 
 def write_answer(numbers: Sequence[tuple[str, str | None, str]]) -> bytes:
-    """Write HubSpot's answer, as JSON, of numbers given as E.164, extension and name, in order.
+    """Return HubSpot's answer, as JSON, of numbers (E.164, extension, name), in their order.
 
     `extension` is null when there is none: HubSpot cannot select a number that has one.
     """

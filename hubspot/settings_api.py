@@ -26,9 +26,7 @@ TIMEOUT_S = (5, 20)
 """To connect, and between two bytes of the answer."""
 
 MAX_WAIT_S = 30.0
-"""The longest that a 429 is waited for, whose windows are 10 s; longer ones are told."""
-
-_FAMILIES = {"v3": "crm/v3/extensions/calling"}  # the dated generations are alike
+"""The longest that a 429 is waited for; HubSpot's windows are 10 s. A longer one is an error."""
 
 
 class SettingsError(Exception):
@@ -83,27 +81,27 @@ class Client:
     sleep: Callable[[float], None] = time.sleep
 
     def fetch(self) -> ChannelConnection | None:
-        """Fetch the registration; None if there is none."""
+        """Return the registration; None if there is none."""
         return self._fetch("channel-connection", ChannelConnection)
 
     def create(self, url: str, is_ready: bool) -> ChannelConnection:
-        """Register the webhook."""
+        """Register the webhook, and return the registration."""
         fields = {"url": url, "isReady": is_ready}
         return _decode(self._send("POST", "channel-connection", fields), ChannelConnection)
 
     def update(self, url: str | None = None, is_ready: bool | None = None) -> ChannelConnection:
-        """Change the URL, the flag, or both; what is None stays."""
+        """Change the URL, the flag, or both (None changes nothing); return the registration."""
         fields = {"url": url, "isReady": is_ready}
         changed = {name: value for name, value in fields.items() if value is not None}
         return _decode(self._send("PATCH", "channel-connection", changed), ChannelConnection)
 
     def delete(self) -> None:
-        """Take the registration back."""
+        """Delete the registration."""
         if self._send("DELETE", "channel-connection").content:  # HubSpot's is an empty 204
-            raise NoAnswer(f"{_NOT_HUBSPOT}, so nothing is known to be deleted")
+            raise NoAnswer(f"{_NOT_HUBSPOT}, so the registration may still be there")
 
     def fetch_calling(self) -> CallingSettings | None:
-        """Fetch the app's calling settings; None if HubSpot has none for this app."""
+        """Return the app's calling settings; None if HubSpot has none for this app."""
         return self._fetch("", CallingSettings)
 
     def _fetch(self, part: str, kind: type[T]) -> T | None:
@@ -130,8 +128,9 @@ class Client:
     def _send_once(
         self, method: str, part: str, payload: Mapping[str, object] | None
     ) -> requests.Response:
-        family = _FAMILIES.get(self.version, f"crm/extensions/calling/{self.version}")
-        url = f"{self.base_url.rstrip('/')}/{family}/{self.app_id}/settings"
+        root, version = "extensions/calling", self.version  # the dated generations are alike
+        family = f"{version}/{root}" if version == "v3" else f"{root}/{version}"
+        url = f"{self.base_url.rstrip('/')}/crm/{family}/{self.app_id}/settings"
         token = {"Authorization": f"Bearer {self.access_token}"} if self.access_token else {}
         try:
             return requests.request(
@@ -158,9 +157,9 @@ class Client:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             error, words = {}, []
         if not words:
-            words = [f"{answer.reason or 'no reason given'}, without HubSpot's error body"]
+            words = [f"{answer.reason or 'no reason given'}, and no error body of HubSpot's"]
         if answer.status_code == 429:
-            words.append(f"it asks to wait {_wait_s(answer.headers):.0f} s")
+            words.append(f"it asks us to wait {_wait_s(answer.headers):.0f} s")
         trace = error.get("correlationId") or answer.headers.get("x-hubspot-correlation-id")
         return APIError(
             answer.status_code,
@@ -220,7 +219,7 @@ def _wait_s(headers: Mapping[str, str]) -> float:
 
 
 def _words(error: Mapping[str, Any]) -> Iterator[str]:
-    """Tell all that an error object says: message, details, and which scopes are missing."""
+    """Yield all that an error object says: message, details, and which scopes are missing."""
     yield from filter(None, [str(error.get("message") or "")])
     listed = error.get("errors")
     details = [
@@ -237,15 +236,15 @@ def _words(error: Mapping[str, Any]) -> Iterator[str]:
 
 
 def why_no_answer(error: Exception) -> str:
-    """Say why a request by `requests` got no answer, without its texts, which hold the URL."""
+    """Return why a request by `requests` got no answer, without its texts, which hold the URL."""
     if isinstance(error, requests.Timeout):
         return "no answer in time"
     if isinstance(error, requests.exceptions.SSLError):
-        return "TLS failed: the certificate is not valid for it, or not known here"
+        return "TLS failed: the certificate is not valid for this host, or not trusted here"
     if isinstance(error, requests.exceptions.ProxyError):
         return "the proxy of HTTPS_PROXY or HTTP_PROXY refused"
     if isinstance(error, ValueError):  # InvalidURL, InvalidHeader, UnicodeError and their kind
-        return "the URL or the credential holds what cannot be sent"
+        return "the URL or the credential holds characters that cannot be sent"
     reason = getattr(error.args[0], "reason", None) if error.args else None  # urllib3's
     if isinstance(getattr(reason, "__cause__", None), socket.gaierror):
         return "the host name was not found"

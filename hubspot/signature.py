@@ -42,7 +42,7 @@ _ESCAPES = re.compile("|".join(_DECODED), re.IGNORECASE)
 
 
 def decode_uri(uri: str) -> str:
-    """Decode the twelve escapes of HubSpot's table, once, as v3 signs the URI.
+    """Return the URI as v3 signs it: the twelve escapes of HubSpot's table decoded, once.
 
     >>> decode_uri("https://x.example/hook?to=%3a%2F%20")
     'https://x.example/hook?to=:/%20'
@@ -53,22 +53,22 @@ def decode_uri(uri: str) -> str:
 def sign(
     version: Version, secret: str, method: str, uri: str, body: bytes, timestamp: str = ""
 ) -> str:
-    """Make the signature that HubSpot puts on a request.
+    """Return the signature that HubSpot puts on a request.
 
     `uri` is the whole URL as called. `timestamp`, for v3 alone, is the header's exact text.
     """
     return encode(version, digest(version, secret, method, uri, body, timestamp))
 
 
-def encode(version: Version, made: bytes) -> str:
+def encode(version: Version, digest: bytes) -> str:
     """Write a digest as its version's signature: Base64 for v3, lower-case hex for v2 and v1."""
-    return base64.b64encode(made).decode() if version == "v3" else made.hex()
+    return base64.b64encode(digest).decode() if version == "v3" else digest.hex()
 
 
 def digest(
     version: Version, secret: str, method: str, uri: str, body: bytes, timestamp: str
 ) -> bytes:
-    """Make the 32 bytes of which the signature is the text."""
+    """Return the 32 bytes that the signature writes as text."""
     if version == "v1":
         return hashlib.sha256(_bytes(secret) + body).digest()
     if version == "v2":
@@ -80,7 +80,7 @@ def digest(
 def signed_headers(
     version: Version, secret: str, method: str, uri: str, body: bytes, now_ms: int
 ) -> dict[str, str]:
-    """Make the headers that HubSpot would send with this request."""
+    """Return the headers that HubSpot would send with this request."""
     timestamp = str(now_ms)
     signature = sign(version, secret, method, uri, body, timestamp)
     if version == "v3":
@@ -107,18 +107,16 @@ def verify(
         InvalidSignature: it is not proven; `reason` says why.
     """
     signature = headers.get(V3_HEADER)
-    version: Version
     timestamp = headers.get(TIMESTAMP_HEADER) or ""
-    if signature is not None:
-        version = "v3"
-    else:
+    version: Version = "v3"
+    if signature is None:
         signature = headers.get(OLD_HEADER)
         if signature is None:
             raise InvalidSignature("no signature header")
-        named = headers.get(OLD_VERSION_HEADER) or ""
-        if named not in ("v1", "v2"):
+        old_version = headers.get(OLD_VERSION_HEADER)
+        if old_version not in ("v1", "v2"):
             raise InvalidSignature(f"{OLD_VERSION_HEADER} names neither v1 nor v2")
-        version = "v1" if named == "v1" else "v2"
+        version = "v1" if old_version == "v1" else "v2"
     if version not in versions:
         raise InvalidSignature(
             f"signed with {version}, which HUBSPOT_SIGNATURE_VERSIONS does not accept"
@@ -145,11 +143,11 @@ def _check_age(timestamp: str, now_ms: int) -> None:
 
 
 def matches(signature: str, expected: Iterable[str]) -> bool:
-    """Tell whether one of them is equal, in a time that tells nothing about how far or which."""
+    """Return whether one of them is equal, in a time that tells nothing about how far or which."""
     equal = [hmac.compare_digest(_bytes(signature), _bytes(other)) for other in expected]
     return any(equal)
 
 
 def _bytes(text: str) -> bytes:
-    """Encode as UTF-8, and never fail: what is no text is no signature either."""
+    """Encode as UTF-8, and never fail: what is not text is no signature either."""
     return text.encode("utf-8", "surrogatepass")

@@ -51,7 +51,7 @@ def check(settings: dict[str, str], *arguments: str) -> Findings:
     wrong = [one for one in found if one["ok"] is False]
     assert done.returncode == (1 if wrong else 0)
     assert all(one["remedy"] for one in wrong), "whatever is wrong has a remedy"
-    assert not any(one["remedy"] for one in found if one["ok"] is not False)
+    assert not any(one["remedy"] for one in found if one["ok"])
     named = [one["check"] for one in found if one["check"] not in ("settings", "directory")]
     assert len(named) == len(set(named))
     return {one["check"]: one for one in found}
@@ -93,7 +93,7 @@ def test_each_fault_has_a_line_and_a_remedy() -> None:
     done = here(SETTINGS | {"HUBSPOT_CLIENT_SECRET": ""}, "check", "--offline")
     assert done.returncode == 1
     assert "✗ settings: HUBSPOT_CLIENT_SECRET: missing" in done.stdout
-    assert "\n  → put it right in .env" in done.stdout
+    assert "\n  → correct it in .env" in done.stdout
     assert "1 wrong" in done.stdout
     assert "Traceback" not in done.stderr
 

@@ -37,7 +37,7 @@ def test_clock_is_left_out_where_hubspot_tells_no_time(date: str | None) -> None
     with Carrier(lambda _: Reply(b"", 404, headers)) as server:
         found = check(SETTINGS | {"HUBSPOT_API_BASE_URL": server.url})
     assert found["clock"]["ok"] is None
-    assert "told no time" in found["clock"]["text"]
+    assert "did not give the time" in found["clock"]["text"]
 
 
 def test_no_network_is_told() -> None:

@@ -60,7 +60,7 @@ def test_wrong_or_expired_credential_is_told(
     assert done.returncode == 1
     assert said in done.stderr
     assert CORRELATION_ID in done.stderr
-    assert "HUBSPOT_ACCESS_TOKEN or HUBSPOT_DEVELOPER_API_KEY is wrong, expired" in done.stderr
+    assert "HUBSPOT_ACCESS_TOKEN or HUBSPOT_DEVELOPER_API_KEY is wrong, has expired" in done.stderr
     assert not any(value in done.stdout + done.stderr for value in more.values())
 
 

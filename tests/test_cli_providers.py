@@ -123,7 +123,7 @@ def test_an_adapter_that_keeps_no_deadline_is_given_up_too(tmp_path: Path) -> No
         (
             "from providers import Provider\nclass Slow(Provider):\n    name = 'slow'\n"
             "    def __init__(self, *_): raise RuntimeError('a-secret')\n",
-            "slow takes no such options: RuntimeError",
+            "slow does not accept these options: RuntimeError",
         ),
     ],
 )

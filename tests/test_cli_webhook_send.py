@@ -172,7 +172,7 @@ HTML = "<!DOCTYPE html><title>Another site</title><p>Welcome"
         ((200, "application/json", "[1]"), ["[1]", "another service answers at this URL"]),
         ((200, "application/json", '{"phoneNumbers":[{"x":1}]}'), ["another service answers"]),
         ((404, "text/html", HTML), ["404 Not Found", HTML, "no webhook at this URL"]),
-        ((301, "text/html", ""), ["301", "HubSpot has to be given the URL it leads to"]),
+        ((301, "text/html", ""), ["301", "register the URL that it leads to"]),
     ],
     ids=lambda value: str(value[0]) if isinstance(value, tuple) else "",
 )

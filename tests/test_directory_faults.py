@@ -210,7 +210,7 @@ def test_toml_beyond_all_bounds_is_a_fault(text: str) -> None:
         (
             "from providers import Provider\nclass Larkline(Provider):\n    name = 'larkline'\n"
             "    def __init__(self, *_): raise RuntimeError('a-secret')\n",
-            "accounts.a: larkline takes no such options: RuntimeError",
+            "accounts.a: larkline does not accept these options: RuntimeError",
         ),
     ],
 )  # fmt: skip

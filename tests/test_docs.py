@@ -309,3 +309,38 @@ def test_operating_page_lists_every_outcome_of_an_account() -> None:
     assert {row[0].strip("`") for row in rows(table)} == {
         kind.outcome for kind in ProviderError.__subclasses__()
     }
+
+
+def _literals(folder: str) -> str:
+    """The source of a folder, with literals that span lines put together."""
+    text = "".join(path.read_text("utf-8") for path in sorted((ROOT / folder).rglob("*.py")))
+    return re.sub(r'"\s*\n\s*f?"', "", text)
+
+
+def test_remedies_in_the_docs_are_those_of_the_commands() -> None:
+    source = _literals("helpdesk_numbers/cli")
+    shown = [
+        line.partition("→ ")[2]
+        for path in PAGES
+        for _, body in blocks(path.read_text("utf-8"))
+        for line in body.splitlines()
+        if line.startswith("  → ")
+    ]
+    assert len(shown) >= 3
+    assert [remedy for remedy in shown if remedy not in source] == []
+
+
+def test_reasons_in_the_docs_are_those_of_the_code() -> None:
+    source = _literals("providers/base") + _literals("helpdesk_numbers/lookup")
+    text = page("docs/troubleshooting.md")
+    cells = [row[0] for name in ("## 502", "## 503") for row in rows(section(text, name))]
+    reasons = [reason for cell in cells for reason in re.findall(r"`([^`]* [^`]*)`", cell)]
+    literal = [reason for reason in reasons if not re.search(r"\d|:|…|PROXY", reason)]
+    assert len(literal) >= 8
+    assert [reason for reason in literal if reason not in source] == []
+
+
+def test_log_line_of_a_wrong_secret_has_the_remedy_of_the_code() -> None:
+    refused = RefusedRequest("POST", URL, REFUSED["secret"], BODY)
+    found = diagnose(refused, secrets=["s"], path=PATH, now_ms=NOW_MS, thorough=False)
+    assert json.dumps(found.remedy, ensure_ascii=False) in page("docs/operating.md")

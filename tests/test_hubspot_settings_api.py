@@ -170,7 +170,9 @@ def test_rate_limit_until_a_date_is_waited_for(api: HubSpotAPI) -> None:
 def test_second_rate_limit_is_an_error(api: HubSpotAPI) -> None:
     client, slept = waiting(api)
     api.then = [rate_limited("2"), rate_limited("3"), rate_limited("4")]
-    with pytest.raises(APIError, match=r"ten_secondly_rolling limit.*asks to wait 3 s") as caught:
+    with pytest.raises(
+        APIError, match=r"ten_secondly_rolling limit.*asks us to wait 3 s"
+    ) as caught:
         client.fetch()
     assert (caught.value.status, caught.value.category) == (429, "RATE_LIMIT")
     assert slept == [2]
@@ -180,7 +182,7 @@ def test_second_rate_limit_is_an_error(api: HubSpotAPI) -> None:
 def test_wait_of_an_hour_is_told_and_not_waited(api: HubSpotAPI) -> None:
     client, slept = waiting(api)
     api.then = [rate_limited("3600")]
-    with pytest.raises(APIError, match="asks to wait 3600 s"):
+    with pytest.raises(APIError, match="asks us to wait 3600 s"):
         client.fetch()
     assert slept == []
     assert len(api.asked) == 1

@@ -182,24 +182,26 @@ REMEDIES: list[tuple[dict[str, str], str, str, str, str]] = [
      "set PUBLIC_URL=https://localhost (or, without it, TRUSTED_PROXIES to the number of proxies"
      " that set X-Forwarded-Proto)"),
     ({"PUBLIC_URL": "http://numbers.example.com"}, PATH, PUBLIC + PATH, "http for https",
-     f"PUBLIC_URL is http://numbers.example.com, and whoever signed called {PUBLIC}: set"
+     f"PUBLIC_URL is http://numbers.example.com, and the sender signed for {PUBLIC}: set"
      f" PUBLIC_URL={PUBLIC} only if HubSpot calls that"),
     ({"PUBLIC_URL": PUBLIC}, PATH, f"https://localhost{PATH}",
      "another host (numbers.example.com for localhost)",
      "set PUBLIC_URL=https://localhost only if HubSpot calls that"),
     ({"PUBLIC_URL": PUBLIC}, PATH + "?a=1", f"http://localhost{PATH}?a=1",
      "https for http and another host (numbers.example.com for localhost)",
-     f"PUBLIC_URL is {PUBLIC}, and whoever signed called http://localhost: set"
+     f"PUBLIC_URL is {PUBLIC}, and the sender signed for http://localhost: set"
      " PUBLIC_URL=http://localhost only if HubSpot calls that"),
     ({}, PATH, f"http://localhost{PATH}/", "a trailing slash was lost on the way",
      f"register exactly the URL that arrives: flask channel-connection update --url"
      f" http://localhost{PATH}"),
     ({}, PATH + "?a=%20b", f"http://localhost{PATH}?a= b",
      f"another path or query ({PATH}?a=… for {PATH}?a=…)",
-     "something in front changes the URL: stop that, or register one that it leaves as it is"),
+     "something in front of the service changes the URL: stop that, or register a URL that is left"
+     " unchanged"),
     ({}, "/%68ubspot/phone-numbers", f"http://localhost{PATH}",
      f"another path or query (/%68ubspot/phone-numbers for {PATH})",
-     "something in front changes the URL: stop that, or register one that it leaves as it is"),
+     "something in front of the service changes the URL: stop that, or register a URL that is left"
+     " unchanged"),
 ]  # fmt: skip
 
 
@@ -236,9 +238,10 @@ def test_remedy_works(environ: dict[str, str], post: Post, lines: Lines) -> None
         ({"age_ms": -600_000}, r"timestamp (599|600) s in the future",
          r"the timestamp is (599|600) s in the future", "this machine's clock is wrong"),
         ({"headers": {TIMESTAMP_HEADER: "x"}}, f"{TIMESTAMP_HEADER} is missing or not a time",
-         "the timestamp was rewritten on the way", f"let {TIMESTAMP_HEADER} pass untouched"),
+         "the timestamp was rewritten on the way", f"have {TIMESTAMP_HEADER} passed on unchanged"),
         ({"headers": {V3_HEADER: None, TIMESTAMP_HEADER: None}}, "no signature header",
-         "no signature header arrived", f"something in front drops {V3_HEADER}: let it pass"),
+         "no signature header arrived",
+         f"something in front of the service drops {V3_HEADER}: have it passed on"),
         ({"version": "v2"}, "v2, which HUBSPOT_SIGNATURE_VERSIONS does not accept",
          "signed with v2, which is not accepted", "add v2 to HUBSPOT_SIGNATURE_VERSIONS"),
     ],

@@ -44,7 +44,7 @@ def test_all_hanging_accounts_together_have_calls_from_half_of_the_threads() -> 
     accounts = [hanging(bulkhead) for _ in range(6)]
     probes = [calls.join(account, Query(), 5) for calls, account in accounts]
     assert [is_new for _, is_new in probes] == [True] * 4 + [False] * 2
-    assert str(probes[4][0].result()) == "hangs, and so do too many other accounts"
+    assert str(probes[4][0].result()) == "it hangs, and so do too many other accounts"
     calls, _ = accounts[0]
     calls.end(probes[0][0], ONE, 6)
     calls, account = accounts[5]

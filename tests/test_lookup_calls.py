@@ -153,7 +153,7 @@ def test_few_calls_outlast_their_deadline_at_a_time_and_the_account_comes_back()
         assert is_new
         late.append(call)
     refused, is_new = joined(calls, account, 1000)
-    assert (str(refused.result()), is_new) == ("too many hanging calls", False)
+    assert (str(refused.result()), is_new) == ("too many of its calls hang", False)
     for call in late:
         calls.end(call, ONE, 1001)
     assert joined(calls, account, 1002)[1]
@@ -170,7 +170,7 @@ def test_while_an_account_hangs_one_at_a_time_tries_it() -> None:
     error = refused.result()
     assert not is_new
     assert isinstance(error, Unreachable)
-    assert str(error) == "hangs; another request is trying it"
+    assert str(error) == "it hangs; another request is trying it"
     assert error.retry_after_s == DEADLINE_S - 1
     calls.end(probe, ONE, 6.1)
     first, _ = joined(calls, account, 7)
@@ -190,7 +190,7 @@ def test_what_was_not_the_accounts_doing_does_not_count_against_it() -> None:
     for now in range(20):
         call, is_new = joined(calls, account, now)
         assert is_new
-        calls.end(call, Unreachable("no thread to ask it with"), now, counts=False)
+        calls.end(call, Unreachable("no thread was free to call it"), now, counts=False)
 
 
 def test_without_threads_to_be_had_a_lookup_fails_and_nothing_stays_behind() -> None:
@@ -198,7 +198,7 @@ def test_without_threads_to_be_had_a_lookup_fails_and_nothing_stays_behind() -> 
     lookup = lookup_of(account)
     lookup.bulkhead._suspect_pool.shutdown()
     for _ in range(2 * MAX_CONCURRENT_CALLS):
-        assert str(ask(lookup)) == "no thread to ask it with"
+        assert str(ask(lookup)) == "no thread was free to call it"
     assert account.queries == []
 
 

@@ -140,7 +140,10 @@ def test_call_ends_at_the_deadline_while_a_name_server_says_nothing(tmp_path: Pa
         [sys.executable, "-c", ASK_BY_NAME], env=environ, text=True, capture_output=True, check=True
     )
     lines = [line.split(" | ") for line in asked.stdout.splitlines()]
-    assert [words for words, _ in lines] == ["no whole answer in time"] * 3
+    assert {words for words, _ in lines} <= {
+        "no whole answer in time",
+        "not all pages came in time",
+    }
     assert all(0.39 < float(seconds) < 0.4 + BUSY_MACHINE_S for _, seconds in lines)
 
 

@@ -24,8 +24,8 @@ from .output import Command, as_json, emit, example, wants_json, with_remedy
 def check(offline: bool) -> None:
     """Check everything that can be wrong, and say what to do about it.
 
-    These are checked: the settings, variables that look like settings and are none, the directory,
-    each account's credentials (by listing its numbers), rules that match no number, the clock,
+    It checks the settings, variables that look like settings but are not, the directory, each
+    account's credentials (by listing its numbers), rules that match no number, the clock,
     PUBLIC_URL and the service that answers there, and the registration with HubSpot. Exits with 1
     if anything is wrong.
     """
@@ -68,10 +68,10 @@ def _run(subject: Subject, check: Check) -> Iterator[Finding]:
     part, names = check
     try:
         for finding in part(subject):
-            yield finding if finding.ok is False else finding._replace(remedy="")
+            yield finding._replace(remedy="") if finding.ok else finding
     except LeftOut as reason:
         for name in names:
             yield Finding(name, None, f"left out: {reason}")
     except Exception as error:  # whatever answers, and third parties' adapters: report the rest
         text = f"the check itself failed ({type(error).__name__})"
-        yield Finding(names[0], False, text, "report it, and say how to make it happen")
+        yield Finding(names[0], False, text, "report it, and how to reproduce it")

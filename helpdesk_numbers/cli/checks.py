@@ -3,6 +3,7 @@
 import difflib
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from providers.base.provider import ANYBODY
 
 from .listing import list_with_timeout
 from .output import count, in_words
+from .webhook_url import key_is_due, new_key
 
 ACCOUNT_S = 20.0
 """What an account gets to list everything; a lookup has LOOKUP_DEADLINE."""
@@ -26,7 +28,7 @@ SETTINGS_FIRST = "left out until the settings above are right"
 
 
 class Finding(NamedTuple):
-    """One check: `ok` is None where it was left out; `remedy` says what to do if it is False."""
+    """One check: `ok` is None where it was left out, or is a warning; `remedy` says what to do."""
 
     check: str
     ok: bool | None
@@ -56,7 +58,7 @@ Check = tuple[Callable[[Subject], Iterator[Finding]], tuple[str, ...]]
 
 
 def _settings(subject: Subject) -> Iterator[Finding]:
-    remedy = "put it right in .env, or among the platform's variables"
+    remedy = "correct it in .env, or among the platform's variables"
     for fault in subject.service.faults:
         yield Finding("settings", False, fault, remedy)
     if not subject.service.faults:
@@ -88,6 +90,7 @@ def _client_secret(subject: Subject) -> Iterator[Finding]:
     others = {
         "HUBSPOT_DEVELOPER_API_KEY": settings.hubspot_developer_api_key,
         "HUBSPOT_ACCESS_TOKEN": settings.hubspot_access_token,
+        "HUBSPOT_WEBHOOK_KEY": settings.hubspot_webhook_key,
     }
     secrets = settings.hubspot_client_secret
     same = " and ".join(name for name, value in others.items() if value in secrets)
@@ -117,11 +120,23 @@ def _directory(subject: Subject) -> Iterator[Finding]:
             yield Finding(f"portals.{portal_id}", None, "no accounts, so nobody sees a number")
 
 
+def _webhook_key(subject: Subject) -> Iterator[Finding]:
+    """A warning: the service serves without a key, and a release need not wait for one."""
+    with suppress(ConfigurationError):  # told of above
+        if reason := key_is_due(subject.service):
+            remedy = (
+                f"set {new_key()} (made just now), and register the URL with it:"
+                " docs/security.md says why and how"
+            )
+            yield Finding("webhook key", None, reason, remedy)
+
+
 INSIDE: tuple[Check, ...] = (
     (_settings, ("settings",)),
     (_unread_variables, ("other variables",)),
     (_client_secret, ("client secret",)),
     (_directory, ("directory",)),
+    (_webhook_key, ("webhook key",)),
 )
 """What can be checked whatever the settings are. A good directory's accounts follow."""
 
@@ -177,5 +192,5 @@ def compare_rules(subject: Subject) -> Iterator[Finding]:
                 place = f"portals.{portal_id}.user.{user_id}.{part}"
                 yield Finding(place, False, no_match, "correct it or remove it")
     if unknown:
-        text = f"{count(unknown, 'rule')} not compared: an account's numbers were not read"
+        text = f"{count(unknown, 'rule')} not compared: an account's numbers could not be read"
         yield Finding("rules", None, text)

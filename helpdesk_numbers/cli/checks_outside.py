@@ -8,7 +8,7 @@ import msgspec
 import requests
 
 from helpdesk_numbers.settings import ConfigurationError, Settings
-from helpdesk_numbers.webhook import PATH
+from helpdesk_numbers.webhook import PATH, hide_key, webhook_path
 from hubspot.schema import NumbersRequest
 from hubspot.settings_api import CallingSettings, ChannelConnection, SettingsError, why_no_answer
 from hubspot.signature import MAX_AGE_MS
@@ -16,6 +16,7 @@ from hubspot.signature import MAX_AGE_MS
 from . import connection
 from .checks import Check, Finding, LeftOut, Subject
 from .webhook import ask_webhook
+from .webhook_url import key_fault, malformed, unanswered, webhook_url
 
 MAX_SKEW_S = 60
 """HubSpot's window is 5 minutes; a clock that is a minute off is broken and gets worse."""
@@ -28,9 +29,9 @@ def _clock(subject: Subject) -> Iterator[Finding]:
         answer = requests.head(url, timeout=10, allow_redirects=False)
         theirs = parsedate_to_datetime(answer.headers["Date"]).timestamp()
     except requests.RequestException as error:
-        raise LeftOut(f"HubSpot told no time: {why_no_answer(error)}") from None
+        raise LeftOut(f"HubSpot did not give the time: {why_no_answer(error)}") from None
     except (KeyError, ValueError, OverflowError):
-        raise LeftOut("HubSpot told no time") from None
+        raise LeftOut("HubSpot did not give the time") from None
     skew_s = (started + time.time()) / 2 - theirs  # theirs is in whole seconds
     text = f"{abs(skew_s):.0f} s {'ahead of' if skew_s > 0 else 'behind'} HubSpot's"
     yield Finding(
@@ -43,16 +44,16 @@ def _clock(subject: Subject) -> Iterator[Finding]:
 
 def _public_url(subject: Subject) -> Iterator[Finding]:
     name, settings = "public URL", subject.service.settings
-    url = connection.webhook_url(settings)
-    base = (url or "").removesuffix(PATH)
-    if url and (reason := connection.malformed(url)):
+    url = webhook_url(settings)
+    base = (url or "").removesuffix(webhook_path(settings))
+    if url and (reason := malformed(url, settings)):
         yield Finding(name, False, f"{base}: {reason}", "correct PUBLIC_URL")
         return
     subject.need_network()
     if url is None:
         text = "PUBLIC_URL is not set, so the URL that HubSpot signs is guessed from each request"
         yield Finding(name, False, text, "set PUBLIC_URL to the service's outside base URL")
-    elif reason := connection.unanswered(base):
+    elif reason := unanswered(base):
         remedy = "start the service, or correct PUBLIC_URL"
         yield Finding(name, False, f"{base}: {reason}", remedy)
     else:
@@ -68,6 +69,10 @@ _REMEDIES = {
         " requests: its log says which, and `flask webhook explain --from-log FILE` reads it"
     ),
     "APP_MISMATCH": "the service there has another HUBSPOT_APP_ID: set the same one here and there",
+    "NOT_FOUND": (
+        "set the same HUBSPOT_WEBHOOK_KEY here and there, or the same none; else the path before"
+        f" {PATH} is not that of PUBLIC_URL"
+    ),
 }
 """What to do about the category of an error; None: it is not this service's."""
 
@@ -86,7 +91,7 @@ def _signed_request(settings: Settings, url: str) -> Finding:
     text = f"a signed request is answered with {status}"
     if answer.numbers() is not None:
         return Finding(name, True, text)
-    category = None if status == 404 else _category(answer.response.content)
+    category = _category(answer.response.content)
     if category is None:
         text += ", and not by this service"
     return Finding(name, False, text, _REMEDIES.get(category, log))
@@ -111,31 +116,34 @@ def _registration(subject: Subject) -> Iterator[Finding]:
     try:
         registered, calling_settings = client.fetch(), client.fetch_calling()
     except SettingsError as error:
-        yield Finding(name, False, str(error), connection.advice(error))
-        yield Finding(calling, None, "left out: HubSpot did not answer that")
+        yield Finding(name, False, hide_key(str(error), settings), connection.advice(error))
+        yield Finding(calling, None, "left out: HubSpot did not give them")
         return
     if registered is None and calling_settings is None:
         text = f"HubSpot has no calling settings for app {client.app_id}"
         yield Finding(name, False, text, connection.UNKNOWN_APP)
         return
-    yield from _connection(registered, connection.webhook_url(settings))
+    yield from _connection(registered, settings)
     yield _calling(calling, calling_settings)
 
 
-def _connection(registered: ChannelConnection | None, ours: str | None) -> Iterator[Finding]:
+def _connection(registered: ChannelConnection | None, settings: Settings) -> Iterator[Finding]:
     name = "registration"
     if registered is None:
         remedy = "once the service runs: flask channel-connection create"
         yield Finding(name, False, "there is none", remedy)
         return
-    if ours is None:
-        text = f"{registered.url}, with no PUBLIC_URL here to compare it with"
-        yield Finding(name, True, text)
+    ours = webhook_url(settings)
+    shown, wanted = (hide_key(url, settings) for url in (registered.url, ours or "URL"))
+    remedy = f"flask channel-connection update --url {wanted}, or correct PUBLIC_URL"
+    if fault := key_fault(registered.url, settings):
+        remedy = f"{remedy} or HUBSPOT_WEBHOOK_KEY"
+        yield Finding(name, False, f"{shown}: {fault}", remedy)
+    elif ours is None:
+        yield Finding(name, True, f"{shown}, with no PUBLIC_URL here to compare it with")
     else:
         same = registered.url == ours
-        remedy = f"flask channel-connection update --url {ours}, or correct PUBLIC_URL"
-        text = registered.url if same else f"{registered.url}, not {ours}"
-        yield Finding(name, same, text, remedy)
+        yield Finding(name, same, shown if same else f"{shown}, not {wanted}", remedy)
     remedy = "once it is tested, release it: flask channel-connection update --ready"
     yield Finding("released", registered.is_ready, connection.what_users_see(registered), remedy)
 

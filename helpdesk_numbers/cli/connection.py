@@ -1,20 +1,19 @@
 """`flask channel-connection`: the webhook's registration with HubSpot."""
 
-import ipaddress
 from contextlib import suppress
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 import click
-import requests
+from msgspec.structs import replace
 
-from helpdesk_numbers.service import current_service
+from helpdesk_numbers.service import Service, current_service
 from helpdesk_numbers.settings import ConfigurationError, Settings
-from helpdesk_numbers.webhook import PATH
-from hubspot.settings_api import APIError, ChannelConnection, Client, SettingsError, why_no_answer
+from helpdesk_numbers.webhook import PATH, hide_key
+from hubspot.settings_api import APIError, ChannelConnection, Client, SettingsError
 
-from .output import Group, as_json, ask, emit, example, with_remedy
+from .output import Group, as_json, ask, emit, example, wants_json, with_remedy
+from .webhook_url import key_fault, key_is_due, new_key, usable, webhook_url
 
 TO_TEST = """
 To test it, run this in the browser's console on a HubSpot page:
@@ -41,7 +40,8 @@ class _Group(Group):
         try:
             return super().run(ctx)
         except SettingsError as error:
-            raise click.ClickException(with_remedy(str(error), advice(error))) from None
+            text = hide_key(str(error), current_service().settings)
+            raise click.ClickException(with_remedy(text, advice(error))) from None
 
 
 channel_connection = _Group(
@@ -53,14 +53,16 @@ channel_connection = _Group(
 @as_json
 def show() -> None:
     """Show what is registered with HubSpot, and what users see now."""
-    client = make_client(current_service().settings)
+    settings = current_service().settings
+    client = make_client(settings)
     connection = client.fetch()
     if connection is None and client.fetch_calling() is None:
         text = f"HubSpot has no calling settings for app {client.app_id}"
         raise click.ClickException(with_remedy(text, UNKNOWN_APP))
     nothing = [f"Nothing is registered for app {client.app_id}."]
-    lines = _lines(connection) if connection else nothing
-    emit(connection, [*lines, what_users_see(connection)])
+    lines = _lines(connection, settings) if connection else nothing
+    data = connection and _hidden(connection, settings)
+    emit(data, [*lines, what_users_see(connection)])
 
 
 @channel_connection.command(epilog=example("channel-connection create"))
@@ -72,22 +74,24 @@ def create(url: str | None, ready: bool, force: bool) -> None:
     """Register the webhook with HubSpot, for testers alone unless it is ready.
 
     A URL that HubSpot could not call, or where this service does not answer, is refused with the
-    reason.
+    reason. Without HUBSPOT_WEBHOOK_KEY, it offers to make one if several portals are served.
     """
-    settings = current_service().settings
+    service = current_service()
+    settings = service.settings
     client = make_client(settings)
     url = webhook_url(settings) if url is None else url
     if url is None:
         raise click.UsageError("give --url, or set PUBLIC_URL")
-    url = _usable(url, force)
+    url = usable(url, settings, force)
     if before := client.fetch():
         raise click.ClickException(
-            f"app {client.app_id} has a registration already ({before.url}): change it with"
-            " `flask channel-connection update`, or delete it first"
+            f"app {client.app_id} has a registration already ({hide_key(before.url, settings)}):"
+            " change it with `flask channel-connection update`, or delete it first"
         )
+    _offer_key(service)
     created = client.create(url, ready)
-    lines = ["Registered.", *_lines(created), what_users_see(created)]
-    emit(created, lines if created.is_ready else [*lines, TO_TEST])
+    lines = ["Registered.", *_lines(created, settings), what_users_see(created)]
+    emit(_hidden(created, settings), lines if created.is_ready else [*lines, TO_TEST])
 
 
 @channel_connection.command(epilog=example("channel-connection update --ready"))
@@ -99,25 +103,31 @@ def update(url: str | None, ready: bool | None, force: bool) -> None:
     """Change the registered URL, the ready flag, or both, and show what was before."""
     if url is None and ready is None:
         raise click.UsageError("give --url, --ready or --not-ready")
-    client = make_client(current_service().settings)
+    settings = current_service().settings
+    client = make_client(settings)
     before = _registered(client)
-    after = client.update(None if url is None else _usable(url, force), ready)
+    after = client.update(None if url is None else usable(url, settings, force), ready)
+    same = (before.url == after.url, before.is_ready == after.is_ready)
     changes = [
-        f"{old} (unchanged)" if old == new else f"{old} → {new.partition(': ')[2]}"
-        for old, new in zip(_lines(before)[:2], _lines(after)[:2], strict=True)
+        f"{old} (unchanged)" if alike else f"{old} → {new.partition(': ')[2]}"
+        for old, new, alike in zip(
+            _state(before, settings), _state(after, settings), same, strict=True
+        )
     ]
-    emit({"before": before, "after": after}, [*changes, what_users_see(after)])
+    data = {"before": _hidden(before, settings), "after": _hidden(after, settings)}
+    emit(data, [*changes, *_key_fault(after, settings), what_users_see(after)])
 
 
 @channel_connection.command(epilog=example("channel-connection delete --yes"))
 @click.option("--yes", is_flag=True, help="Delete without asking, as in a script.")
 def delete(yes: bool) -> None:
     """Delete the registration after asking, so that nobody can choose the app for a channel."""
-    client = make_client(current_service().settings)
+    settings = current_service().settings
+    client = make_client(settings)
     before = _registered(client)
     if not yes:
-        click.echo("\n".join(_lines(before)))
-        unanswered = "nobody is there to answer, so nothing is deleted; --yes deletes unasked"
+        click.echo("\n".join(_lines(before, settings)))
+        unanswered = "nobody is there to answer, so nothing was deleted; --yes deletes unasked"
         confirm = partial(click.confirm, abort=True)
         ask(confirm, click.ClickException(unanswered), "Delete this registration?")
     client.delete()
@@ -128,7 +138,7 @@ def _registered(client: Client) -> ChannelConnection:
     connection = client.fetch()
     if connection is None:
         text = f"nothing is registered for app {client.app_id}"
-        raise click.ClickException(f"{text}: `flask channel-connection create` does that")
+        raise click.ClickException(f"{text}: register it by `flask channel-connection create`")
     return connection
 
 
@@ -162,58 +172,33 @@ def make_client(settings: Settings) -> Client:
     )
 
 
-def webhook_url(settings: Settings) -> str | None:
-    """Return the URL by which HubSpot reaches the webhook, or None if PUBLIC_URL is not set."""
-    return settings.public_url and settings.public_url.rstrip("/") + PATH
-
-
-def malformed(url: str) -> str | None:
-    """Return why HubSpot could not use this URL, as far as its text tells."""
+def _offer_key(service: Service) -> None:
+    """Offer a key for .env where the webhook should have one; without an answer, go on."""
     try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-    except ValueError:
-        return "it is not a URL"
-    faults = {
-        "it is not https, as a webhook has to be": parts.scheme != "https" or not host,
-        "it has a query or fragment: proxies rewrite these, and then no signature matches": (
-            parts.query or parts.fragment
-        ),
-        "it names this machine or a private network, which HubSpot cannot reach": _is_private(host),
-        f"it does not end in {PATH}, where the service answers": not parts.path.endswith(PATH),
-    }
-    return next((text for text, true in faults.items() if true), None)
-
-
-def _is_private(host: str) -> bool:
-    try:
-        return not ipaddress.ip_address(host).is_global
-    except ValueError:
-        return host.rstrip(".").rpartition(".")[2] in ("localhost", "local", "internal")
-
-
-def unanswered(base: str) -> str | None:
-    """Return why this is not the service's base URL, if so: `/healthz` below it has to answer."""
-    try:
-        answer = requests.get(f"{base}/healthz", timeout=10, allow_redirects=False)
-    except (requests.RequestException, ValueError) as error:
-        return f"{base}/healthz does not answer: {why_no_answer(error)}"
-    if answer.status_code != 200:
-        return f"{base}/healthz answers {answer.status_code}, not 200"
-    with suppress(ValueError):
-        if answer.json() == {"status": "ok"}:
-            return None
-    return f"{base}/healthz answers, but it is another service"
-
-
-def _usable(url: str, force: bool) -> str:
-    if not force and (reason := malformed(url) or unanswered(url.removesuffix(PATH))):
-        raise click.ClickException(f"{url} is not usable: {reason} (--force uses it all the same)")
-    return url
+        reason = key_is_due(service)
+    except ConfigurationError:  # no directory at this desk
+        return
+    if not reason:
+        return
+    click.echo(f"{reason} (docs/security.md).", err=True)
+    silent = click.ClickException("nobody is there to answer")
+    with suppress(click.ClickException):
+        if not wants_json() and ask(
+            partial(click.confirm, default=True, err=True), silent, "Make a key first?"
+        ):
+            click.echo(new_key())
+            click.echo(
+                "Nothing is registered yet. Set this line in .env and for the service, restart it,"
+                " and run this command again.",
+                err=True,
+            )
+            raise click.exceptions.Exit(1)
+        return
+    click.echo("Nobody answered, so it is registered without one.", err=True)
 
 
 _REFUSED = (
-    "HUBSPOT_ACCESS_TOKEN or HUBSPOT_DEVELOPER_API_KEY is wrong, expired or lacks the right to the"
+    "HUBSPOT_ACCESS_TOKEN or HUBSPOT_DEVELOPER_API_KEY is wrong, has expired, or may not read the"
     " app's settings; the token wins if both are set."
 )
 _ADVICE = {
@@ -233,7 +218,21 @@ def advice(error: SettingsError) -> str:
     return _ADVICE.get(error.status) or _ADVICE[5 if error.status >= 500 else 4]
 
 
-def _lines(connection: ChannelConnection) -> list[str]:
-    lines = [f"url: {connection.url}", f"isReady: {'yes' if connection.is_ready else 'no'}"]
+def _hidden(connection: ChannelConnection, settings: Settings) -> ChannelConnection:
+    return replace(connection, url=hide_key(connection.url, settings))
+
+
+def _state(connection: ChannelConnection, settings: Settings) -> list[str]:
+    ready = "yes" if connection.is_ready else "no"
+    return [f"url: {hide_key(connection.url, settings)}", f"isReady: {ready}"]
+
+
+def _key_fault(connection: ChannelConnection, settings: Settings) -> list[str]:
+    fault = key_fault(connection.url, settings)
+    return [f"key: {fault}"] if fault else []
+
+
+def _lines(connection: ChannelConnection, settings: Settings) -> list[str]:
     times = {"created": connection.created_at, "updated": connection.updated_at}
-    return lines + [f"{name}: {at:%Y-%m-%d %H:%M %Z}" for name, at in times.items() if at]
+    shown = [f"{name}: {at:%Y-%m-%d %H:%M %Z}" for name, at in times.items() if at]
+    return [*_state(connection, settings), *_key_fault(connection, settings), *shown]

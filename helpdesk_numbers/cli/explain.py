@@ -12,12 +12,15 @@ import msgspec
 
 from helpdesk_numbers.service import current_service
 from helpdesk_numbers.settings import Settings
-from helpdesk_numbers.webhook import PATH, called_url
-from hubspot.diagnosis import RefusedRequest, diagnose
+from helpdesk_numbers.webhook import HIDDEN, PATH, called_url, hide_key, webhook_path
+from hubspot.diagnosis import VALID, Diagnosis, RefusedRequest, diagnose
 from hubspot.diagnosis.candidates import split
+from hubspot.errors import NotChannelConnection
+from hubspot.schema import check_query
 
 from .options import as_url, secrets_of
 from .output import as_json, emit, example
+from .webhook_url import with_key
 
 MAX_FILE_BYTES = 1024 * 1024
 """Of a failed request. The service takes bodies of 64 KiB."""
@@ -54,8 +57,8 @@ def explain(file: IO[bytes], registered_url: str | None, from_log: bool) -> None
     causes = [{name: _printable(value) for name, value in cause.items()} for cause in causes]
     if not causes:
         raise click.ClickException(
-            "no 401 line of this service found in it (those of LOG_FORMAT=text say cause and remedy"
-            " themselves)"
+            "it has no 401 line of this service (lines of LOG_FORMAT=text show cause and remedy"
+            " themselves, and are not read)"
         )
     if len(causes) == MAX_CAUSES:
         click.echo(f"These are the first {MAX_CAUSES} causes; any others are left out.", err=True)
@@ -83,20 +86,38 @@ def _explain_request(file: IO[bytes], registered_url: str | None) -> dict[str, A
     settings = current_service().settings
     secrets = secrets_of(settings)
     failed = _read_request(file.read(MAX_FILE_BYTES + 1))
-    others = [registered_url] if registered_url else []
+    failed.url = with_key(failed.url, settings)
+    others = [with_key(registered_url, settings)] if registered_url else []
     if "://" in failed.url.partition("?")[0]:
         others.append(failed.url)
     uri = _called_url(failed, settings)
     diagnosis = diagnose(
         RefusedRequest(failed.method.upper(), uri, failed, failed.body.encode(), tuple(others)),
         secrets=secrets,
-        path=PATH,
+        path=webhook_path(settings),
         now_ms=failed.received_at or time.time_ns() // 1_000_000,
         versions=settings.hubspot_signature_versions,
         just_arrived=failed.received_at is not None,
         public_url=settings.public_url,
     )
-    return {**diagnosis._asdict(), "url": uri}
+    told = {**_without_signature(uri, diagnosis, settings)._asdict(), "url": uri}
+    return {name: hide_key(text, settings) for name, text in told.items()}
+
+
+def _without_signature(uri: str, diagnosis: Diagnosis, settings: Settings) -> Diagnosis:
+    """The diagnosis, or another where the URL is refused however it is signed."""
+    path, _, query = split(uri)[2].partition("?")
+    if settings.hubspot_webhook_key and not path.rstrip("/").endswith(webhook_path(settings)):
+        return Diagnosis(
+            "the URL does not end in the webhook's key, so it is answered with 404",
+            f"call {PATH}/{HIDDEN} with HUBSPOT_WEBHOOK_KEY: flask channel-connection show",
+        )
+    try:
+        check_query(query)
+    except NotChannelConnection as error:
+        if diagnosis == VALID:
+            return Diagnosis(str(error), "call the webhook without a query, as HubSpot does")
+    return diagnosis
 
 
 class FailedRequest(msgspec.Struct, rename="camel"):
@@ -139,7 +160,7 @@ def _read_request(content: bytes) -> FailedRequest:
         if "$.body" in str(error):
             hint = "The body has to be a string, the exact text that arrived: every byte is signed."
         elif b'"event"' in content and b'"status"' in content:
-            hint = "For this service's log lines there is --from-log."
+            hint = "To read this service's log lines, add --from-log."
         elif not content.strip():
             hint = "It is empty. " + hint
         raise click.ClickException(f"not a failed request: {error}\n{hint}") from None

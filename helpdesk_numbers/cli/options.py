@@ -31,7 +31,7 @@ def only_portal(service: Service) -> int:
     with suppress(ConfigurationError, ValueError):
         (portal_id,) = service.directory.current().portals
         return portal_id
-    raise click.UsageError("give --portal-id: no directory here has just one portal")
+    raise click.UsageError("give --portal-id: there is no directory with just one portal here")
 
 
 def as_url(text: str) -> str:

@@ -139,7 +139,7 @@ def _account(name: str) -> Provider:
     try:
         return kind(options, name)
     except Exception as error:  # a third party's package may fail in any way
-        text = f"{name} takes no such options: {type(error).__name__}"
+        text = f"{name} does not accept these options: {type(error).__name__}"
         raise click.ClickException(text) from None
 
 
@@ -242,7 +242,7 @@ def new(name: str, folder: Path | None) -> None:
 
 def _check_name(name: str, kind: str) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) or keyword.iskeyword(name):
-        raise click.UsageError(f"{name!r} is no name: use a-z, 0-9 and single _, a letter first")
+        raise click.UsageError(f"{name!r} is not a name: use a-z, 0-9 and single _, letter first")
     if len(name) > 30:
         raise click.UsageError(f"{name!r} is too long: 30 characters at most")
     if name in providers.names():
@@ -250,7 +250,7 @@ def _check_name(name: str, kind: str) -> None:
     folder = Path(providers.__file__).parent
     taken = (folder / f"{name}.py").exists() or (folder / name).exists()
     if taken or re.search(rf"\b{kind}\b", (TEMPLATE / "larkline.py").read_text("utf-8")):
-        raise click.UsageError(f"{name!r} means something else in providers/")
+        raise click.UsageError(f"{name!r} is taken by something else in providers/")
 
 
 def _shown(path: Path) -> str:

@@ -1,5 +1,6 @@
 """`flask webhook`: ask the webhook as HubSpot does, and find out why it refuses."""
 
+import json
 import statistics
 import time
 from collections.abc import Iterator
@@ -13,7 +14,8 @@ import requests
 from tabulate import tabulate
 
 from helpdesk_numbers.service import current_service
-from helpdesk_numbers.webhook import PATH
+from helpdesk_numbers.settings import Settings
+from helpdesk_numbers.webhook import PATH, hide_key, webhook_path
 from hubspot import schema
 from hubspot.names import MAX_NAME_UNITS
 from hubspot.settings_api import why_no_answer
@@ -22,6 +24,7 @@ from hubspot.signature import Version, signed_headers
 from .explain import explain
 from .options import as_url, only_portal, portal, secrets_of, user
 from .output import Group, as_json, emit, example, with_remedy
+from .webhook_url import with_key
 
 PATIENCE_S = 5.0
 """What HubSpot gives comparable calls (classic CRM cards, webhooks); for this one nothing is
@@ -94,17 +97,18 @@ def send(
 ) -> None:
     """Sign a request as HubSpot does, send it to a running service, and show what comes back.
 
-    Status, time, and the drop-down as HubSpot would show it. Exits with 1 if HubSpot could not use
-    an answer.
+    It shows status, time, and the drop-down as HubSpot would show it. Exits with 1 if HubSpot could
+    not use an answer.
     """
     service = current_service()
     settings = service.settings
     secret = secrets_of(settings)[0]
     portal_id = portal_id or only_portal(service)
-    target = _webhook_url(url or settings.public_url or f"http://127.0.0.1:{settings.port}")
+    base = url or settings.public_url or f"http://127.0.0.1:{settings.port}"
+    target = _webhook_url(base, settings)
     signed = target
     if settings.public_url and _is_local(target):  # it verifies for the outside URL, as ever
-        signed = _webhook_url(settings.public_url)
+        signed = _webhook_url(settings.public_url, settings)
     request = schema.NumbersRequest(settings.hubspot_app_id or 1, portal_id, user_id)
     try:
         with requests.Session() as session:  # HubSpot keeps connections too
@@ -115,15 +119,16 @@ def send(
     except (requests.RequestException, ValueError) as error:
         hint = "is `make run` running?" if _is_local(target) else "does the service run there?"
         text = f"no answer from {target}: {why_no_answer(error)}; {hint}"
-        raise click.ClickException(text) from None
+        raise click.ClickException(hide_key(text, settings)) from None
     worst = next((answer for answer in answers if answer.numbers() is None), answers[-1])
     first = f"POST {target}" + (f"\nsigned for {signed}" if signed != target else "")
-    emit(_as_data(worst, answers), [first, *_lines(worst, answers, signature, request)])
+    lines = [first, *_lines(worst, answers, signature, request)]
+    emit(_as_data(worst, answers, settings), [hide_key(line, settings) for line in lines])
     if worst.numbers() is None:
         raise click.exceptions.Exit(1)
 
 
-def _as_data(answer: Answer, answers: list[Answer]) -> dict[str, Any]:
+def _as_data(answer: Answer, answers: list[Answer], settings: Settings) -> dict[str, Any]:
     response = answer.response
     try:
         content = response.json()
@@ -135,7 +140,7 @@ def _as_data(answer: Answer, answers: list[Answer]) -> dict[str, Any]:
         "ms": round(answer.seconds * 1000, 1),
         "source": response.headers.get("Numbers-Source"),
         "retryAfter": response.headers.get("Retry-After"),
-        "body": content,
+        "body": json.loads(hide_key(json.dumps(content), settings)),
         **({"allMs": all_ms} if answers[1:] else {}),
     }
 
@@ -189,16 +194,22 @@ def drop_down(numbers: list[schema.Item]) -> list[list[str]]:
 
 _ADVICE = {
     2: "this is not HubSpot's schema: another service answers at this URL",
-    3: "this is a redirect: HubSpot has to be given the URL it leads to",
+    3: "this is a redirect: register the URL that it leads to",
     4: "the service refuses the request; its log says more, under this correlation id",
     5: "the service failed; its log says more, under this correlation id",
+    502: "no account's carrier answered as it should; `flask numbers --explain` says how each did",
+    503: "nothing could be had in time; `flask numbers --explain` says how each account does",
     401: "the service's log says why; `flask webhook explain --from-log FILE` reads it",
-    404: "there is no webhook at this URL: is it this service, and is the path before it right?",
+    404: (
+        "there is no webhook at this URL: is it this service, is the path before it right, and has"
+        " the service the same HUBSPOT_WEBHOOK_KEY, or none either?"
+    ),
 }
 
 
-def _webhook_url(url: str) -> str:
-    return url if url.rstrip("/").endswith(PATH) or "?" in url else url.rstrip("/") + PATH
+def _webhook_url(url: str, settings: Settings) -> str:
+    whole = f"{PATH}/" in url or url.endswith(PATH) or "?" in url
+    return with_key(url, settings) if whole else url.rstrip("/") + webhook_path(settings)
 
 
 def _is_local(url: str) -> bool:

@@ -22,10 +22,10 @@ _UNREAD = -1
 class DirectoryFile:
     """The directory of a file, taken up anew when edited, or of a text.
 
-    A file with faults is refused with one log line, and the directory before it stays in force,
-    unless a process may have taken up a later one: then there is none until the file is good, lest
-    numbers come back that were taken away. So it is in a process that finds the faults at its first
-    look after the fork, and in one that missed an edit which another has taken up.
+    A file with faults is refused with one log line, and the earlier directory stays in force,
+    unless another process may have taken up a newer one: then there is none until the file is good,
+    lest numbers come back that were taken away. So it is in a process that finds the faults at its
+    first look after the fork, and in one that missed an edit which another has taken up.
     """
 
     _faults: Sequence[str] = ()
@@ -33,7 +33,7 @@ class DirectoryFile:
     def __init__(
         self, environ: Mapping[str, str], path: str | None, text: str | None = None
     ) -> None:
-        """Read the directory. Raises Faults if it has any."""
+        """Read the directory; raises Faults with all that is wrong with it."""
         self._environ = environ
         self._path = Path(path) if path and text is None else None
         self._lock = threading.Lock()
@@ -119,6 +119,6 @@ def _read(path: Path) -> str:
     except UnicodeDecodeError:
         cause, reason = None, "it is not UTF-8"
     problems = Problems(str(path))
-    remedy = "correct DIRECTORY; a relative path counts from where the service starts"
+    remedy = "correct DIRECTORY; a relative path begins where the service is started"
     problems.add(f"cannot be read ({reason})", remedy)
     raise Faults(problems.lines) from cause

@@ -9,11 +9,11 @@ from providers.base.provider import Provider
 
 
 class DirectoryRefused(Exception):
-    """The directory file has so many faults, and no directory before it may stand in."""
+    """The directory file has so many faults, and no earlier directory may stand in."""
 
     def __init__(self, faults: int) -> None:
         super().__init__(
-            f"The directory file has {faults} fault(s). Until it is good, nobody sees a number."
+            f"The directory file has {faults} fault(s). Until it has none, nobody sees a number."
             " The log line directory_refused names them."
         )
 
@@ -61,7 +61,7 @@ class Directory:
         return portal_id, user_id if user_id in portal.rules else None
 
     def grants(self, portal_id: int, user_id: int) -> tuple[list[Grant], str]:
-        """What the user may see, in the portal's order, and why in words."""
+        """Return what the user may see, in the portal's order, and why in words."""
         portal = self.portals.get(portal_id)
         if portal is None:
             return [], "portal not in the directory"
@@ -72,9 +72,9 @@ class Directory:
         rule = rule or Rule()
         if rule.numbers == () or rule.names == ():
             return [], "user's rule allows no number"
-        asked = [
+        grants = [
             Grant(self.accounts[name], rule)
             for name in portal.accounts
             if rule.accounts is None or name in rule.accounts
         ]
-        return asked, why
+        return grants, why

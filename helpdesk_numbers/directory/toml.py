@@ -21,8 +21,8 @@ from providers.base.provider import Provider
 from .model import Directory, Portal, Rule
 
 MAX_SUGGESTIONS = 20
-"""So many faults may suggest the name that was meant. Each compares with the names of all accounts,
-which takes minutes if ten thousand are misspelt."""
+"""How many faults may suggest the name that was meant. A suggestion compares with the names of all
+accounts, which would take minutes if ten thousand were misspelt."""
 
 _Tables = Mapping[str, dict[str, Any]]
 
@@ -42,8 +42,8 @@ def read_account(environ: Mapping[str, str], provider: str, problems: Problems) 
     if isinstance(kind, str):
         problems.at("PROVIDER").add(kind)
         return None
-    given = options.from_environ(kind.Options, environ, problems, prefix(provider))
-    return _make(kind, given, provider, problems.at("PROVIDER"))
+    values = options.from_environ(kind.Options, environ, problems, prefix(provider))
+    return _make(kind, values, provider, problems.at("PROVIDER"))
 
 
 def parse(
@@ -62,7 +62,7 @@ def parse(
     try:
         tables = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # its own, or of an endless number or nesting
-        remedy = "correct it there; https://toml.io describes TOML"
+        remedy = "correct it; https://toml.io describes TOML"
         problems.add(f"{name} is not TOML: {error}", remedy)
         raise Faults(problems.lines) from None
     for key in sorted(tables.keys() - {"accounts", "portals"}):
@@ -124,11 +124,11 @@ def _accounts(
         elif isinstance(kind := load_once(provider), str):
             at.at("provider").add(kind)
         else:
-            given = {key: value for key, value in table.items() if key != "provider"}
-            made = options.build(kind.Options, given, at)
+            values = {key: value for key, value in table.items() if key != "provider"}
+            built = options.build(kind.Options, values, at)
             old = before.get(name)
-            same = old is not None and type(old) is kind and old.options == made
-            if account := old if same else _make(kind, made, name, at):
+            same = old is not None and type(old) is kind and old.options == built
+            if account := old if same else _make(kind, built, name, at):
                 yield name, account
 
 
@@ -141,12 +141,12 @@ def _load(provider: str) -> type[Provider] | str:
 
 
 def _make(
-    kind: type[Provider], given: Provider.Options | None, name: str, problems: Problems
+    kind: type[Provider], values: Provider.Options | None, name: str, problems: Problems
 ) -> Provider | None:
     try:
-        return kind(given, name) if given is not None else None
+        return kind(values, name) if values is not None else None
     except Exception as error:  # a third party's, of whatever kind; its text may hold anything
-        problems.add(f"{kind.name} takes no such options: {type(error).__name__}")
+        problems.add(f"{kind.name} does not accept these options: {type(error).__name__}")
         return None
 
 
@@ -176,13 +176,12 @@ def _portals(tables: _Tables, listed: _Tables, problems: Problems) -> Iterator[t
 
 
 def _check_names(
-    names: tuple[str, ...], known: Mapping[str, Any] | tuple[str, ...], problems: Problems
+    names: tuple[str, ...], accounts: Mapping[str, Any] | tuple[str, ...], problems: Problems
 ) -> None:
     for index, name in enumerate(names):
-        if name not in known:
-            few = len(problems.lines) < MAX_SUGGESTIONS
-            suggestion = did_you_mean(name, known) if few else ""
-            problems.at(f"accounts[{index}]").add(f"no account {name!r}{suggestion}")
+        if name not in accounts:
+            hint = did_you_mean(name, accounts) if len(problems.lines) < MAX_SUGGESTIONS else ""
+            problems.at(f"accounts[{index}]").add(f"no account {name!r}{hint}")
 
 
 def _id(text: str, problems: Problems) -> int:

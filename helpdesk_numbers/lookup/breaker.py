@@ -11,20 +11,20 @@ from providers.base.errors import ProviderError, RateLimited, Refused, Unreachab
 from providers.base.provider import PhoneNumber
 
 Answer = list[PhoneNumber] | ProviderError
-"""What a call comes to."""
+"""What a call ends with: the account's numbers, or an error."""
 
 FAILURES = 3
 """Failed calls in a row that open the circuit."""
 
 MIN_OPEN_S = 5.0
 MAX_OPEN_S = 30.0
-"""How long the circuit stays open; doubled at each failed probe."""
+"""Seconds for which the circuit stays open, at first and at most: a failed probe doubles them."""
 
 _KINDS = (Refused, Unreadable, RateLimited, Unreachable, ProviderError)
 
 
 class CircuitBreaker:
-    """Decides whether an account is asked. Its owner lets one thread at a time use it."""
+    """Decides whether an account may be called. Its owner lets in one thread at a time."""
 
     def __init__(self) -> None:
         self._failures = 0
@@ -47,12 +47,12 @@ class CircuitBreaker:
         return error
 
     def begin(self, now: float, probe_s: float) -> None:
-        """Take note that a call begins. A half-open circuit lets no other pass for `probe_s`."""
+        """Record that a call begins. A half-open circuit lets no other pass for `probe_s`."""
         if self._opened_at is not None:
             self._reopens_at = now + probe_s
 
     def record(self, answer: Answer, began: float, now: float) -> None:
-        """Take note of what a call came to that began at `began` and ended now."""
+        """Record the answer of a call that began at `began` and ended now."""
         outdated = self._opened_at is not None and began < self._opened_at
         if not isinstance(answer, ProviderError):
             if not outdated:  # else it proves nothing about the time since
@@ -62,11 +62,9 @@ class CircuitBreaker:
         kind = next(kind for kind in _KINDS if isinstance(answer, kind))
         self._last_failure = kind, str(answer)
         if isinstance(answer, RateLimited) and answer.retry_after_s:
-            asked_for = now + answer.retry_after_s
-            self._open(now, max(asked_for, self._reopens_at) if outdated else asked_for)
+            retry_at = now + answer.retry_after_s
+            self._reopens_at = max(retry_at, self._reopens_at) if outdated else retry_at
+            self._opened_at = now
         elif not outdated and (self._opened_at is not None or self._failures >= FAILURES):
-            self._open(now, now + self._open_s)
+            self._opened_at, self._reopens_at = now, now + self._open_s
             self._open_s = min(2 * self._open_s, MAX_OPEN_S)
-
-    def _open(self, now: float, reopens_at: float) -> None:
-        self._opened_at, self._reopens_at = now, reopens_at

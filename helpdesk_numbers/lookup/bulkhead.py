@@ -19,8 +19,7 @@ class Bulkhead:
     """What the accounts of a worker share. `threads` is how many requests it works on at a time."""
 
     def __init__(self, threads: int) -> None:
-        self._lock = threading.Lock()
-        self._seats = max(1, threads // 2)
+        self._seats = threading.Semaphore(max(1, threads // 2))
         self._waiting_since: dict[int, float] = {}
         # Threads for the calls that no asking thread makes itself, made when they are needed. Those
         # of adapters that do not keep their deadline may hang for ever: not with the healthy ones.
@@ -37,23 +36,18 @@ class Bulkhead:
 
     def take_seat(self) -> bool:
         """Let one more call to a hanging account in; return whether there was a seat left."""
-        with self._lock:
-            if not self._seats:
-                return False
-            self._seats -= 1
-            return True
+        return self._seats.acquire(blocking=False)
 
     def give_seat_back(self) -> None:
-        """End what `take_seat` began."""
-        with self._lock:
-            self._seats += 1
+        """Free the seat that `take_seat` took."""
+        self._seats.release()
 
     def begin_waiting(self, now: float) -> None:
-        """Take note that this thread waits for carriers from now on."""
+        """Record that this thread waits for carriers from now on."""
         self._waiting_since[threading.get_ident()] = now
 
     def end_waiting(self) -> None:
-        """End what `begin_waiting` began."""
+        """Record that this thread no longer waits."""
         del self._waiting_since[threading.get_ident()]
 
     def long_waiting(self, now: float) -> int:

@@ -12,12 +12,12 @@ from .breaker import Answer, CircuitBreaker
 from .bulkhead import Bulkhead
 
 MAX_CONCURRENT_CALLS = 4
-"""Calls to one account that may run in a worker before it is left alone. Three are usual: for a few
-numbers, for all, for all with their owners' addresses. More are calls that outlast their deadline,
-which adapters with a client of their own may do."""
+"""Calls to one account that may run in a worker before another is refused. Three are usual: for a
+few numbers, for all, for all with their owners' addresses. More are calls that outlast their
+deadline, as those of adapters with a client of their own may."""
 
 GRACE_S = 0.1
-"""What a call gets beyond its deadline to say itself what went wrong."""
+"""Seconds that a call gets beyond its deadline to report what went wrong."""
 
 
 class Call:
@@ -25,8 +25,6 @@ class Call:
 
     `query` is what it asks for, `began` when (seconds, monotonic); `ended` is 0 until it has.
     """
-
-    __slots__ = ("_answer", "_in_flight", "account", "began", "ended", "has_seat", "query")
 
     def __init__(
         self, account: Provider, query: Query, began: float, *, has_seat: bool = False
@@ -39,13 +37,13 @@ class Call:
 
     @classmethod
     def finished(cls, account: Provider, query: Query, answer: Answer, now: float) -> "Call":
-        """Return a call that needs none: what it comes to is known already."""
+        """Return a call that has ended already, with this answer."""
         call = cls(account, query, now)
         call.finish(answer, now)
         return call
 
     def finish(self, answer: Answer, now: float) -> None:
-        """Give the answer to all who wait."""
+        """End the call, and give its answer to all who wait for it."""
         self._answer, self.ended = answer, now
         self._in_flight.release()
 
@@ -64,7 +62,7 @@ class Call:
 class AccountCalls:
     """One account's calls in this worker: which are in flight, and whether another may begin.
 
-    Threads share it. The account itself is not kept, so that it can be forgotten.
+    Threads share it. It does not hold the account, which would keep a removed one alive.
     """
 
     def __init__(self, deadline_s: float, bulkhead: Bulkhead) -> None:
@@ -105,17 +103,17 @@ class AccountCalls:
         """Why an account that hangs cannot be called now: one call at a time tries whether it is
         back, and it needs a seat."""
         if in_flight:
-            error = Unreachable("hangs; another request is trying it")
+            error = Unreachable("it hangs; another request is trying it")
             error.retry_after_s = in_flight[0].began + self._deadline_s - now
             return error
         if len(self._running) >= MAX_CONCURRENT_CALLS:
-            return Unreachable("too many hanging calls")
+            return Unreachable("too many of its calls hang")
         if not self._bulkhead.take_seat():
-            return Unreachable("hangs, and so do too many other accounts")
+            return Unreachable("it hangs, and so do too many other accounts")
         return None
 
     def end(self, call: Call, answer: Answer, now: float, *, counts: bool = True) -> None:
-        """Take note of what a call came to, if it `counts`: if that was the account's doing."""
+        """Record how a call ended, if it `counts`: if that was the account's doing."""
         with self._lock:
             self._running.remove(call)
             if counts:

@@ -50,13 +50,16 @@ class Lookup:
     def look_up(self, portal_id: int, user_id: int, *, full: bool = False) -> Result:
         """Return the numbers that the user may see now, in time whatever the carriers do.
 
-        No carrier's failure is raised: `Result.failure` has it. With `full`, accounts are asked for
-        everything, so that `left_out` is complete.
+        With `full`, accounts are asked for everything, so that `left_out` is complete. No carrier's
+        failure is raised: `Result.failure` has it.
+
+        Raises:
+            DirectoryRefused: as `DirectoryFile.current` does.
         """
         directory = self._directories.current()
         viewer = directory.viewer(portal_id, user_id)
-        if not full and (known := self._static.find(directory, viewer)):
-            return known
+        if not full and (static_result := self._static.find(directory, viewer)):
+            return static_result
         grants, why = directory.grants(portal_id, user_id)
         numbers: dict[tuple[str, str | None], Number] = {}
         left_out: list[LeftOut] = []
@@ -74,21 +77,21 @@ class Lookup:
         began, deadline = time.monotonic(), Deadline(self._deadline_s)
         self.bulkhead.begin_waiting(began)
         try:
-            asked: list[tuple[Query, Call]] = []
-            new: list[Call] = []
+            calls: list[tuple[Query, Call]] = []
+            new_calls: list[Call] = []
             for grant in grants:
                 account, query = grant.account, query_for(grant.rule, grant.account, deadline)
                 call, is_new = self._join(account, account.full(query) if full else query)
-                asked.append((query, call))
+                calls.append((query, call))
                 if is_new:
-                    new.append(call)
-            here = next((call for call in new if call.account.keeps_deadline), None)
-            for call in new:
-                if call is not here:
+                    new_calls.append(call)
+            own_call = next((call for call in new_calls if call.account.keeps_deadline), None)
+            for call in new_calls:
+                if call is not own_call:
                     self._submit(call)
-            if here:  # no other thread is needed
-                self._make(here)
-            return [self._answer(query, call, began) for query, call in asked]
+            if own_call:  # needs no other thread
+                self._make(own_call)
+            return [self._answer(query, call, began) for query, call in calls]
         finally:
             self.bulkhead.end_waiting()
 
@@ -105,17 +108,17 @@ class Lookup:
         try:
             self.bulkhead.submit(partial(self._make, call), healthy=healthy)
         except RuntimeError:  # the system gives no more threads
-            self._end(call, _no_thread(), counts=False)
+            self._end(call, Unreachable(_NO_THREAD), counts=False)
 
     def _make(self, call: Call) -> None:
         """Make the call, once for all who wait for it."""
         if call.query.deadline.left():
             self._end(call, _answer_of(call.account, call.query))
         else:
-            self._end(call, _no_thread(), counts=False)
+            self._end(call, Unreachable(_NO_THREAD), counts=False)
 
     def _end(self, call: Call, answer: Answer, *, counts: bool = True) -> None:
-        """Learn from what the call came to, then tell all who wait for it."""
+        """Learn from the call's answer, then give it to all who wait."""
         now = time.monotonic()
         self._calls_of(call.account).end(call, answer, now, counts=counts)
         if counts and self._stale:
@@ -142,13 +145,11 @@ class Lookup:
         return numbers, Outcome(account.account, account.name, answer.outcome, ms, answer, age_s)
 
 
-def _no_thread() -> Unreachable:
-    """All threads were busy, which is not the account's fault."""
-    return Unreachable("no thread to ask it with")
+_NO_THREAD = "no thread was free to call it"  # which is not the account's fault
 
 
 def _answer_of(account: Provider, query: Query) -> Answer:
-    """What asking the account comes to. Nothing is raised: many threads wait for it."""
+    """The account's numbers or its error. Nothing is raised: many threads wait for it."""
     try:
         return account.ask(query)
     except ProviderError as error:

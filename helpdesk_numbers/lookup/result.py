@@ -9,7 +9,7 @@ from helpdesk_numbers.directory.model import Directory, Viewer
 from providers.base.errors import ProviderError, RateLimited, Unreachable
 
 NumbersSource = Literal["live", "partial", "last-known-good"]
-Made = TypeVar("Made")
+T = TypeVar("T")
 
 
 class Number(msgspec.Struct, frozen=True):
@@ -53,30 +53,31 @@ class Result(msgspec.Struct, frozen=True):
     left_out: list[LeftOut] = []
     _cache: list[Any] = []
 
-    def cached(self, make: Callable[["Result"], Made]) -> Made:
-        """Return what `make`, always the same, makes of this result.
+    def cached(self, make: Callable[["Result"], T]) -> T:
+        """Return `make(self)`, made once; `make` must always be the same function.
 
-        The lookup keeps the results of fixed numbers, so that theirs is made once.
+        It pays for results of fixed numbers, which the lookup keeps.
         """
         if not self._cache:
             self._cache.append(make(self))
-        made: Made = self._cache[0]
-        return made
+        value: T = self._cache[0]
+        return value
 
     @property
     def source(self) -> NumbersSource:
-        """How current the numbers are: `partial` if an account's are missing."""
+        """Return how current the numbers are: `partial` if an account's are missing."""
         if any(outcome.error and outcome.age_s is None for outcome in self.outcomes):
             return "partial"
         return "last-known-good" if any(outcome.error for outcome in self.outcomes) else "live"
 
     @property
     def failure(self) -> ProviderError | None:
-        """The error to answer with, if every account failed and nothing stood in: the most hopeful.
+        """Return the error to answer with if every account failed and nothing stood in, else None.
 
-        Where an account may be back soon, that is worth more to the caller than another's refusal.
+        It is the most hopeful one: that an account may be back soon is worth more to the caller
+        than another's refusal.
         """
-        errors = [one.error for one in self.outcomes if one.error and one.age_s is None]
+        errors = [o.error for o in self.outcomes if o.error and o.age_s is None]
         if not errors or len(errors) < len(self.outcomes):
             return None
         hopeful = [error for error in errors if isinstance(error, RateLimited | Unreachable)]
@@ -85,7 +86,7 @@ class Result(msgspec.Struct, frozen=True):
 
 MAX_STATIC_RESULTS = 1_000
 MAX_STATIC_NUMBERS = 50
-"""So many results are kept, with so many numbers each at most."""
+"""How many results are kept, and how many numbers each may have."""
 
 
 class StaticResults:
@@ -95,15 +96,15 @@ class StaticResults:
         self._kept: tuple[Directory | None, dict[Viewer, Result]] = None, {}
 
     def find(self, directory: Directory, viewer: Viewer) -> Result | None:
-        """Return what this viewer sees by this directory, if it is kept."""
-        of, results = self._kept
-        return results.get(viewer) if of is directory else None
+        """Return what this viewer sees by this directory, or None if that is not kept."""
+        kept_for, results = self._kept
+        return results.get(viewer) if kept_for is directory else None
 
     def keep(self, directory: Directory, viewer: Viewer, result: Result) -> None:
         """Keep a result, in place of those of any other directory."""
-        of, results = self._kept
-        if of is not directory:
-            of, results = self._kept = directory, {}
+        kept_for, results = self._kept
+        if kept_for is not directory:
+            _, results = self._kept = directory, {}
         small = len(result.numbers) + len(result.left_out) <= MAX_STATIC_NUMBERS
         if small and len(results) < MAX_STATIC_RESULTS:
             results[viewer] = result

@@ -13,8 +13,8 @@ from providers.base.provider import Deadline, PhoneNumber, Provider, Query
 from .result import LeftOut, Number
 
 MAX_TEXT = 300
-"""Characters of a name or number that are looked at: telling the characters of a long one apart
-takes seconds, and HubSpot shows 24."""
+"""Characters of a carrier's name or number that are read. HubSpot shows 24, and Unicode's rules for
+what a reader takes for one character cost seconds on a long text."""
 
 
 class Judged(NamedTuple):
@@ -30,26 +30,26 @@ class Judged(NamedTuple):
     reason: str | None
 
 
-def judge(given: PhoneNumber, country: str | None) -> Judged:
-    """The number in E.164, its extension and name as text, and what is against offering it.
+def judge(number: PhoneNumber, country: str | None) -> Judged:
+    """Return a carrier's number in E.164, its extension and name as text, and why not to offer it.
 
     `country` (ISO 3166-1 alpha-2) is what national forms are read by.
     """
-    number, name = _text(given.number), _text(given.name)
-    read = to_e164(number, country)
-    if read is None:
-        return Judged(number, _text(given.extension) or None, name, "not a phone number")
-    extension = _text(given.extension) or read.extension
-    return Judged(read.number, extension, name, None if given.voice else "cannot take calls")
+    text, name, extension = map(_text, (number.number, number.name, number.extension))
+    e164 = to_e164(text, country)
+    if e164 is None:
+        return Judged(text, extension or None, name, "not a phone number")
+    reason = None if number.voice else "cannot take calls"
+    return Judged(e164.number, extension or e164.extension, name, reason)
 
 
 def query_for(rule: Rule, account: Provider, deadline: Deadline) -> Query:
-    """What the rule wants of the account, as far as that makes a difference to its listing."""
-    uses = account.narrows
-    by_owner = "owner" in uses or (account.finds_users and "@" in (rule.owner or ""))
+    """Return what the rule wants of the account, as far as that changes how it is listed."""
+    narrows = account.narrows
+    by_owner = "owner" in narrows or (account.finds_users and "@" in (rule.owner or ""))
     return Query(
-        tuple(dict.fromkeys(rule.numbers or ())) if "numbers" in uses else (),
-        (rule.names or ()) if "names" in uses else (),
+        tuple(dict.fromkeys(rule.numbers or ())) if "numbers" in narrows else (),
+        (rule.names or ()) if "names" in narrows else (),
         rule.owner if by_owner else None,
         deadline,
     )
@@ -63,30 +63,30 @@ def apply_rule(
 ) -> None:
     """Put each number listed into `numbers`, or into `left_out` with the reason."""
     account, rule, country = grant.account.account, grant.rule, grant.account.options.country
-    for given in listed:
-        number, extension, name, reason = judge(given, country)
-        key = number, extension
+    for number in listed:
+        e164, extension, name, reason = judge(number, country)
+        key = e164, extension
         reason = (
             reason
-            or _against(rule, number, name, given.owners)
+            or _against(rule, e164, name, number.owners)
             or ("listed already" if key in numbers else None)
         )
         if reason:
-            left_out.append(LeftOut(number, name, account, reason))
+            left_out.append(LeftOut(e164, name, account, reason))
         else:
-            numbers[key] = Number(number, extension, name, account)
+            numbers[key] = Number(e164, extension, name, account)
 
 
 def matches_nothing(rule: Rule, listed: Iterable[tuple[Provider, list[PhoneNumber]]]) -> list[str]:
-    """The parts of a rule, such as `numbers[0]`, that match none of the numbers that take calls."""
+    """Return a rule's parts, such as `numbers[0]`, that match no number that can take calls."""
     usable = [
-        (judged.number, judged.name, given.owners)
+        (judged.number, judged.name, number.owners)
         for account, numbers in listed
-        for given in numbers
-        if not (judged := judge(given, account.options.country)).reason
+        for number in numbers
+        if not (judged := judge(number, account.options.country)).reason
     ]
-    parts = {f"numbers[{i}]": Rule(numbers=(one,)) for i, one in enumerate(rule.numbers or ())}
-    parts |= {f"names[{i}]": Rule(names=(one,)) for i, one in enumerate(rule.names or ())}
+    parts = {f"numbers[{i}]": Rule(numbers=(text,)) for i, text in enumerate(rule.numbers or ())}
+    parts |= {f"names[{i}]": Rule(names=(text,)) for i, text in enumerate(rule.names or ())}
     if rule.owner is not None:
         parts["owner"] = Rule(owner=rule.owner)
     return [
@@ -95,7 +95,7 @@ def matches_nothing(rule: Rule, listed: Iterable[tuple[Provider, list[PhoneNumbe
 
 
 def _against(rule: Rule, e164: str, name: str, owners: tuple[str, ...]) -> str | None:
-    """Which part of the rule keeps the number from the user, if any."""
+    """Why the rule keeps the number from the user, or None if it does not."""
     if rule.numbers is not None and e164 not in rule.numbers:
         return "not among the rule's numbers"
     if rule.names is not None and not _pattern(rule.names).match(name.casefold()):

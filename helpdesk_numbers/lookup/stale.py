@@ -13,10 +13,11 @@ from providers.base.provider import PhoneNumber, Provider, Query
 from .breaker import Answer
 
 MAX_BYTES = 16 * 1024 * 1024
-"""For one worker, about 60,000 numbers in at most 16,000 answers. Those unused longest go first."""
+"""For one worker, about 60,000 numbers in at most 16,000 answers. The least recently used go
+first."""
 
 
-class _Kept(NamedTuple):
+class _Entry(NamedTuple):
     numbers: list[PhoneNumber]
     at: float
     size: int
@@ -37,8 +38,8 @@ class LastKnownGood:
     ) -> None:
         self._clock, self._max_bytes = clock, max_bytes
         self._lock = threading.Lock()
-        self._answers: TTLCache[tuple[Provider, Query], _Kept] = TTLCache(
-            max_bytes, max_age_s, clock, lambda kept: kept.size
+        self._answers: TTLCache[tuple[Provider, Query], _Entry] = TTLCache(
+            max_bytes, max_age_s, clock, lambda entry: entry.size
         )
 
     def record(self, account: Provider, query: Query, answer: Answer) -> None:
@@ -46,10 +47,10 @@ class LastKnownGood:
         403): access was taken away on purpose."""
         with self._lock:
             if isinstance(answer, list):
-                kept = _Kept(answer, self._clock(), _size(answer))
+                entry = _Entry(answer, self._clock(), _size(answer))
                 self._answers.pop((account, query), None)
-                if kept.size <= self._max_bytes:
-                    self._answers[account, query] = kept
+                if entry.size <= self._max_bytes:
+                    self._answers[account, query] = entry
             elif isinstance(answer, Refused) and answer.status in (401, 403):
                 for key in [key for key in self._answers if key[0] is account]:
                     del self._answers[key]
@@ -59,14 +60,13 @@ class LastKnownGood:
         seconds; None if there is none. The rule is not applied."""
         with self._lock:
             keys = {(account, query), (account, account.full(query))}
-            answers = [kept for kept in map(self._answers.get, keys) if kept]
-            youngest = max(answers, key=lambda kept: kept.at, default=None)
+            entries = filter(None, map(self._answers.get, keys))
+            youngest = max(entries, key=lambda entry: entry.at, default=None)
             return (youngest.numbers, self._clock() - youngest.at) if youngest else None
 
 
 def _size(numbers: list[PhoneNumber]) -> int:
     """Bytes, roughly: a number is an object of some 200, plus what its texts need."""
     return 1000 + sum(
-        200 + 2 * len(str(one.number)) + 2 * len(str(one.name)) + 2 * len(str(one.owners))
-        for one in numbers
+        200 + 2 * len(f"{number.number}{number.name}{number.owners}") for number in numbers
     )

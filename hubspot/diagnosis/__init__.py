@@ -14,7 +14,7 @@ from ..signature import (
 )
 from .candidates import Match, RefusedRequest, bare, find, split
 
-__all__ = ["Diagnosis", "RefusedRequest", "diagnose"]
+__all__ = ["VALID", "Diagnosis", "RefusedRequest", "diagnose"]
 
 
 class Diagnosis(NamedTuple):
@@ -22,6 +22,9 @@ class Diagnosis(NamedTuple):
 
     cause: str
     remedy: str
+
+
+VALID = Diagnosis("nothing: the signature is valid", "look for another cause")
 
 
 def diagnose(
@@ -35,12 +38,11 @@ def diagnose(
     just_arrived: bool = True,
     public_url: str | None = None,
 ) -> Diagnosis:
-    """Find the one cause that fits best, and its remedy.
+    """Return the one cause that fits best, and its remedy.
 
-    `path` is the webhook's path, to tell the base URL by. Not `thorough`, it makes at most some
-    hundred signatures of small requests, for use while a caller waits. `just_arrived` says that
-    `now_ms` is the time at which the request arrived, rather than a later one. `public_url` is
-    PUBLIC_URL, if that is set.
+    `path` is the webhook's path, which ends the base URL. Unless `thorough`, few signatures are
+    tried, and only on small requests: a caller waits. `just_arrived` says that `now_ms` is the time
+    at which the request arrived, rather than a later one. `public_url` is PUBLIC_URL, if set.
     """
     headers = request.headers
     in_old = headers.get(V3_HEADER) is None and headers.get(OLD_HEADER) is not None
@@ -61,99 +63,100 @@ def diagnose(
         remedy = f"add {match.version} to HUBSPOT_SIGNATURE_VERSIONS{caution}"
         faults.append(Diagnosis(f"signed with {match.version}, which is not accepted", remedy))
     if not faults:
-        return Diagnosis("nothing: the signature is valid", "look for another cause")
+        return VALID
     causes, remedies = map(dict.fromkeys, zip(*faults, strict=True))
     return Diagnosis(" and ".join(causes), "; ".join(remedies))
 
 
-_BODY = "something in front changes the body: let it pass as it comes"
-_HEADERS = "something in front changes headers: let them pass as they come"
-_URL = "something in front changes the URL: stop that, or register one that it leaves as it is"
-_AS_SENT = f"whoever signs has to sign the text of {TIMESTAMP_HEADER} as it is sent"
-_IN_MS = f"whoever signs has to send {TIMESTAMP_HEADER} in milliseconds since 1970, 13 digits"
+_FRONT = "something in front of the service"
+_BODY = f"{_FRONT} changes the body: have it passed on unchanged"
+_HEADERS = f"{_FRONT} changes headers: have them passed on unchanged"
+_URL = f"{_FRONT} changes the URL: stop that, or register a URL that is left unchanged"
+_AS_SENT = f"the sender has to sign the text of {TIMESTAMP_HEADER} exactly as it sends it"
+_IN_MS = f"the sender has to give {TIMESTAMP_HEADER} in milliseconds since 1970: 13 digits"
 
 
 def _malformed(request: RefusedRequest, header: str, thorough: bool) -> Iterator[Diagnosis]:
-    """Tell what can be seen of a request whose signature nothing makes match, the best first."""
+    """Tell what is odd about a request whose signature nothing makes match, best guess first."""
     signature, timestamp = (request.headers.get(name) for name in (header, TIMESTAMP_HEADER))
-    lost = "if HubSpot sent this, something in front drops {}: let it pass"
+    lost = f"if HubSpot sent this, {_FRONT} drops {{}}: have it passed on"
     if not signature or not signature.strip():
         missing = signature is None
         cause = "no signature header arrived" if missing else "the signature header is empty"
         yield Diagnosis(cause, lost.format(header))
     elif not re.fullmatch("[0-9a-f]{64}|[0-9a-z]{34,43}", bare(signature)):
         yield Diagnosis(
-            "the signature header does not hold a signature of HubSpot's",
+            "the signature header does not hold a HubSpot signature",
             f"{header} has to hold 44 characters of Base64 (v3) or 64 hexadecimal digits (v2, v1);"
-            " if HubSpot sent this, something in front cuts or rewrites it",
+            f" if HubSpot sent this, {_FRONT} cuts or rewrites it",
         )
     if header == V3_HEADER and not timestamp:
         yield Diagnosis("the timestamp header is missing", lost.format(TIMESTAMP_HEADER))
     if request.method.upper() != "POST" or not request.body:
         # https://github.com/Gitlawb/node/issues/336
         arrived = f"{request.method[:20]} with {len(request.body)} bytes"
-        remedy = (
-            "register the URL that a redirect leads to, or have what drops the body let it pass"
-        )
+        remedy = "register the URL that a redirect leads to, or have the body passed on"
         yield Diagnosis(f"HubSpot sends POST with a body, not {arrived}", remedy)
     if header == V3_HEADER and not re.fullmatch("[0-9]{13}", timestamp or ""):
-        remedy = f"HubSpot's has 13 digits: let {TIMESTAMP_HEADER} pass untouched"
+        remedy = f"HubSpot's has 13 digits: have {TIMESTAMP_HEADER} passed on unchanged"
         yield Diagnosis("the timestamp was rewritten on the way", remedy)
     yield Diagnosis(
         "wrong secret",
         "HUBSPOT_CLIENT_SECRET is not the secret of the app that signed: copy the client secret"
         " from the app's Auth page (not a pat-… token, not the developer API key); if it is the"
         " right one, the request was forged or changed beyond recognition"
-        + ("" if thorough else "; `flask webhook explain FILE` tries more, given the request"),
+        + ("" if thorough else "; `flask webhook explain FILE` tries more if you have the request"),
     )
 
 
 def _wrong_header(version: Version, request: RefusedRequest) -> Iterator[Diagnosis]:
     in_v3 = request.headers.get(V3_HEADER) is not None
-    named = request.headers.get(OLD_VERSION_HEADER)
-    arrived = "as v3" if in_v3 else f"as {named[:20]}" if named else f"without {OLD_VERSION_HEADER}"
+    name = request.headers.get(OLD_VERSION_HEADER)
+    arrived = "as v3" if in_v3 else f"as {name[:20]}" if name else f"without {OLD_VERSION_HEADER}"
     if arrived != f"as {version}":
         to = V3_HEADER if version == "v3" else f"{OLD_HEADER} with {OLD_VERSION_HEADER}: {version}"
-        remedy = f"whoever signs or forwards has to send it as {to}"
+        remedy = f"the sender, or a proxy on the way, has to send it as {to}"
         yield Diagnosis(f"a {version} signature arrived {arrived}", remedy)
     elif not in_v3 and request.headers.get(TIMESTAMP_HEADER):  # which HubSpot sends with v3 alone
         # https://github.com/stripe/stripe-dotnet/issues/1880
-        remedy = f"something in front drops {V3_HEADER}: let it pass"
-        yield Diagnosis(f"{V3_HEADER} did not arrive, though its timestamp did", remedy)
+        cause = f"{V3_HEADER} did not arrive, though its timestamp did"
+        yield Diagnosis(cause, f"{_FRONT} drops {V3_HEADER}: have it passed on")
 
 
 def _wrong_url(
     request: RefusedRequest, match: Match, path: str, public_url: str | None
 ) -> Iterator[Diagnosis]:
     scheme, host, target = split(request.uri)
-    at, called = target.partition("?")[0], match.target.partition("?")[0]
-    prefix, other = (url.rstrip("/").removesuffix(path).rstrip("/") for url in (at, called))
-    base = f"{match.scheme}://{match.host}{other}"[:200]
+    arrived, signed = target.partition("?")[0], match.target.partition("?")[0]
+    prefix, signed_prefix = (
+        location.rstrip("/").removesuffix(path).rstrip("/") for location in (arrived, signed)
+    )
+    base = f"{match.scheme}://{match.host}{signed_prefix}"[:200]
     remedy = f"set PUBLIC_URL={base}"
     if public_url:  # it may well be right for HubSpot, and this request a test of somebody's
         remedy = (
-            f"PUBLIC_URL is {public_url}, and whoever signed called {base}: {remedy} only if"
+            f"PUBLIC_URL is {public_url}, and the sender signed for {base}: {remedy} only if"
             " HubSpot calls that (`flask channel-connection show`); else correct the sender"
         )
-    elif (host, prefix) == (match.host, other):
+    elif (host, prefix) == (match.host, signed_prefix):
         number = "the number of proxies that set X-Forwarded-Proto"
         remedy += f" (or, without it, TRUSTED_PROXIES to {number})"
     if scheme != match.scheme:
         yield Diagnosis(f"{scheme} for {match.scheme}", remedy)
     if host != match.host:
         yield Diagnosis(f"another host ({host[:100]} for {match.host[:100]})", remedy)
-    twice = prefix.removeprefix(other)
-    if called == at + "/":
+    twice = prefix.removeprefix(signed_prefix)
+    if signed == arrived + "/":
         register = "register exactly the URL that arrives: flask channel-connection update --url"
         yield Diagnosis("a trailing slash was lost on the way", f"{register} {base}{path}")
-    elif at == called + "/":
-        yield Diagnosis("a trailing slash was added on the way", "have the proxy add none")
-    elif prefix == other + twice != other and other.endswith(twice):
-        remedy = f"SCRIPT_NAME says it too, so set PUBLIC_URL={base.removesuffix(twice)}"
+    elif arrived == signed + "/":
+        yield Diagnosis("a trailing slash was added on the way", "stop the proxy from adding it")
+    elif prefix == signed_prefix + twice != signed_prefix and signed_prefix.endswith(twice):
+        remedy = f"SCRIPT_NAME has it already, so set PUBLIC_URL={base.removesuffix(twice)}"
         yield Diagnosis(f"the path prefix {twice[:100]} is there twice", remedy)
-    elif prefix + path == at != called == other + path and "%" not in called:
-        cause = f"another path prefix ({prefix[:100] or 'none'} for {other[:100] or 'none'})"
-        yield Diagnosis(cause, remedy)
+    elif prefix + path == arrived != signed == signed_prefix + path and "%" not in signed:
+        shown = (text[:100] or "none" for text in (prefix, signed_prefix))
+        yield Diagnosis("another path prefix ({} for {})".format(*shown), remedy)
     elif target != match.target:
         # A value may be somebody's address or number, and causes are logged.
         shown = (re.sub("=[^&]*", "=…", url)[:100] for url in (target, match.target))
@@ -178,7 +181,7 @@ def _wrong_parts(request: RefusedRequest, match: Match, signature: str) -> Itera
             yield Diagnosis(f"the {name} header was sent twice", _HEADERS)
     if bare(signature) != bare(match.signature):  # issue 11
         form = "44 characters of Base64" if match.version == "v3" else "64 hexadecimal digits"
-        remedy = f"whoever signs has to send a {match.version} signature so"
+        remedy = f"the sender has to write a {match.version} signature that way"
         yield Diagnosis(f"the signature is not written as {form}", remedy)
     elif signature.partition(",")[0] != match.signature:
         # https://eshopman-com.pages.dev/insights/hubspot-development/decoding-hubspot-v3-signature-validation-when-spaces-become-plus-signs/
@@ -202,6 +205,6 @@ def _clock(
         later = "" if just_arrived else " (judged by the time now: receivedAt says when it arrived)"
         yield Diagnosis(
             f"the timestamp is {abs(age_ms) // 1000} s {'old' if age_ms > 0 else 'in the future'}",
-            "if the request was fresh, this machine's clock is wrong: set it by NTP; else it was"
+            "if the request was fresh, this machine's clock is wrong: set it by NTP; if not, it was"
             f" sent again later, and is rightly refused{later}",
         )

@@ -12,9 +12,9 @@ from urllib.parse import quote, unquote
 
 from ..signature import TIMESTAMP_HEADER, V3_HEADER, Headers, Version, digest, encode, matches
 
-LONGEST, LIVE, THOROUGH = 1_000, 160, 100_000
+MAX_BYTES, MAX_LIVE_SIGNATURES, MAX_SIGNATURES = 1_000, 160, 100_000
 """Bytes of a body or path that has candidates (HubSpot's have about 50), and signatures to make in
-each version while a caller waits, and else: whoever sends a request decides how much there is."""
+each version, while a caller waits and otherwise: senders decide how much work there would be."""
 
 
 class RefusedRequest(NamedTuple):
@@ -30,8 +30,8 @@ class RefusedRequest(NamedTuple):
     others: tuple[str, ...] = ()
 
     def first(self, name: str) -> str:
-        """Give a header's first value; empty if there is none."""
-        return (self.headers.get(name) or "").partition(",")[0].strip()[:LONGEST]
+        """Return a header's first value; empty if there is none."""
+        return (self.headers.get(name) or "").partition(",")[0].strip()[:MAX_BYTES]
 
 
 class Match(NamedTuple):
@@ -50,9 +50,9 @@ class Match(NamedTuple):
 def find(
     request: RefusedRequest, signature: str, secrets: Sequence[str], path: str, *, thorough: bool
 ) -> Match | None:
-    """Find what was signed: the fewest changes to what arrived that make the signature match.
+    """Return what was signed: the fewest changes to what arrived that make the signature match.
 
-    Not `thorough`, body and timestamp are changed only with all else as it arrived.
+    Unless `thorough`, body and timestamp are changed only with all else as it arrived.
     """
     scheme, host, target = split(request.uri)
     timestamp = request.headers.get(TIMESTAMP_HEADER) or ""
@@ -62,36 +62,37 @@ def find(
         # https://github.com/rdegges/django-twilio/issues/196
         ([scheme], ("https", "http")),
         ([host], _hosts(host, request)),
-        ([target], _targets(target, path, request) if len(target) <= LONGEST else ()),
+        ([target], _targets(target, path, request) if len(target) <= MAX_BYTES else ()),
         ([timestamp], _timestamps(request.first(TIMESTAMP_HEADER))),
-        ([request.body], _bodies(request.body) if len(request.body) <= LONGEST else ()),
+        ([request.body], _bodies(request.body) if len(request.body) <= MAX_BYTES else ()),
     ]
     axes = [
-        (arrived, [other for other in dict.fromkeys(others) if other not in arrived])
-        for arrived, others in parts
+        (arrived, [value for value in dict.fromkeys(candidates) if value not in arrived])
+        for arrived, candidates in parts
     ]
-    most = (THOROUGH if thorough else LIVE) // (1 + (len(request.uri) + len(request.body)) // 4_096)
-    wanted, signs = bare(signature), dict.fromkeys(map(ord, "+/="))
-    form: Version = "v2" if len(wanted) == 64 else "v3"  # hexadecimal or Base64
+    budget = MAX_SIGNATURES if thorough else MAX_LIVE_SIGNATURES
+    budget //= 1 + (len(request.uri) + len(request.body)) // 4_096
+    bare_signature, signs = bare(signature), dict.fromkeys(map(ord, "+/="))
+    form: Version = "v2" if len(bare_signature) == 64 else "v3"  # hexadecimal or Base64
     in_v3 = form == "v3" and request.headers.get(V3_HEADER) is not None
     for version in ("v3",) if in_v3 else get_args(Version):
-        for choice in islice(_choices(axes, thorough), most):
+        for choice in islice(_choices(axes, thorough), budget):
             secret, scheme, host, target, timestamp, body = choice
             uri = f"{scheme}://{host}{target}"
-            made = digest(version, secret, request.method, uri, body, timestamp)
-            if matches(wanted, [encode(form, made).lower().translate(signs)]):
-                return Match(version, encode(version, made), secret not in secrets, *choice[1:])
+            raw = digest(version, secret, request.method, uri, body, timestamp)
+            if matches(bare_signature, [encode(form, raw).lower().translate(signs)]):
+                return Match(version, encode(version, raw), secret not in secrets, *choice[1:])
     return None
 
 
 def bare(signature: str) -> str:
-    """Keep what is left of a signature whatever a header goes through."""
-    once = unquote(unquote(signature[:500])).partition(",")[0].strip("\"' ")
-    return re.sub("^(sha256|v[123])=|[^A-Za-z0-9]", "", once).lower()
+    """Return what stays of a signature whatever happens to its header: its letters and digits."""
+    text = unquote(unquote(signature[:500])).partition(",")[0].strip("\"' ")
+    return re.sub("^(sha256|v[123])=|[^A-Za-z0-9]", "", text).lower()
 
 
 def _choices(axes: list[tuple[Sequence[Any], list[Any]]], thorough: bool) -> Iterator[Any]:
-    """Choose what arrived or another value on each axis, the fewest changes first."""
+    """Yield combinations of what arrived and other values, those with the fewest changes first."""
     for number in range(len(axes) + 1):
         for changed in combinations(range(len(axes)), number):
             if thorough or number < 2 or changed[-1] < 4:  # 4 and 5 are timestamp and body
@@ -99,7 +100,7 @@ def _choices(axes: list[tuple[Sequence[Any], list[Any]]], thorough: bool) -> Ite
 
 
 def split(uri: str) -> tuple[str, str, str]:
-    """Split into scheme, host with port, and what follows; without a scheme, all of it follows."""
+    """Return scheme, host with port, and what follows; without a scheme, all of it follows."""
     scheme, host, target = re.findall(r"\A(?:([^/?]*)://([^/?]*))?(.*)\Z", uri, re.DOTALL)[0]
     return scheme, host, target
 
@@ -122,17 +123,17 @@ def _targets(target: str, path: str, request: RefusedRequest) -> Iterator[str]:
     yield from ("/" + target, re.sub("/{2,}", "/", location) + mark + query)
     if unslashed.endswith(path):
         prefix = unslashed.removesuffix(path)
-        told = f"/{request.first('X-Forwarded-Prefix').strip('/')}"
+        forwarded = f"/{request.first('X-Forwarded-Prefix').strip('/')}"
         # SCRIPT_NAME in PUBLIC_URL too: https://github.com/benoitc/gunicorn/issues/2969
         once = re.sub(r"(/.+)\1$", r"\1", prefix) if len(prefix) <= 100 else prefix
         # https://github.com/contentful/node-apps-toolkit/issues/820
-        for other in (once, "", told, told + prefix):
-            yield other.rstrip("/") + target[len(prefix) :]
+        for candidate in (once, "", forwarded, forwarded + prefix):
+            yield candidate.rstrip("/") + target[len(prefix) :]
     yield location  # https://github.com/SmartThingsCommunity/smartapp-sdk-nodejs/issues/255
     # https://github.com/traefik/traefik/issues/896
-    told_by = ("X-Original-URI", "X-Original-URL", "X-Forwarded-Uri", "X-Envoy-Original-Path")
-    for url in (*request.others, *(request.headers.get(name) or "" for name in told_by)):
-        yield split(url)[2][:LONGEST]
+    names = ("X-Original-URI", "X-Original-URL", "X-Forwarded-Uri", "X-Envoy-Original-Path")
+    for url in (*request.others, *(request.headers.get(name) or "" for name in names)):
+        yield split(url)[2][:MAX_BYTES]
     # https://github.com/nginx/nginx/issues/501 and https://github.com/bmlt-enabled/yap/pull/1629
     plain = unquote(target)
     yield from (plain, quote(plain, safe="/:?&=@!$'()*,;~+", errors="surrogatepass"))

@@ -131,7 +131,7 @@ def _check(answer: Answer, retry_after: tuple[str, ...]) -> None:
         raise Unreachable(message)
     if status >= 400:
         raise Refused(message, status)
-    raise Unreadable(f"{message}, which is no answer")
+    raise Unreadable(f"{message}, and redirects are not followed")
 
 
 class _ErrorBody(msgspec.Struct):

@@ -244,8 +244,8 @@ def _in_any_case(value: Any, choices: list[str | int]) -> Any:
 
 
 def _to_secret(kind: type, value: object) -> object:
-    if kind is Secret and isinstance(value, str):
-        return Secret(value)
+    if issubclass(kind, Secret) and isinstance(value, str):
+        return kind(value)
     raise TypeError(f"Expected `str`, got `{type(value).__name__}`")  # msgspec adds the place
 
 

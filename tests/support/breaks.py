@@ -35,12 +35,12 @@ NOW = str(NOW_MS)
 
 PUBLIC = f"set PUBLIC_URL=https://{HOST}"
 REGISTER = f"flask channel-connection update --url https://{HOST}{PATH}"
-BODY_CHANGED = "something in front changes the body"
-URL_CHANGED = "something in front changes the URL"
-HEADERS = "something in front changes headers"
-TIME = f"let {TIMESTAMP_HEADER} pass untouched"
-DROPPED = "something in front drops"
-SIGNER = "whoever signs"
+BODY_CHANGED = "something in front of the service changes the body"
+URL_CHANGED = "something in front of the service changes the URL"
+HEADERS = "something in front of the service changes headers"
+TIME = f"have {TIMESTAMP_HEADER} passed on unchanged"
+DROPPED = "something in front of the service drops"
+SIGNER = "the sender"
 VERSIONS = "HUBSPOT_SIGNATURE_VERSIONS"
 WRONG_SECRET = "copy the client secret from the app's Auth page"
 ALTERED = "the signature header was altered"
@@ -127,7 +127,7 @@ BREAKS = [
     # The path.
     Break("slash lost", "a trailing slash was lost on the way", REGISTER, signed=URL + "/",
           arrived=URL),
-    Break("slash added", "a trailing slash was added on the way", "have the proxy add none",
+    Break("slash added", "a trailing slash was added on the way", "stop the proxy from adding it",
           arrived=URL + "/"),
     Break("doubled slash merged", f"another path or query ({PATH} for /{PATH})", URL_CHANGED,
           signed=f"https://{HOST}/{PATH}", arrived=URL),
@@ -243,8 +243,8 @@ BREAKS = [
           headers={V3_HEADER: None, **_BESIDE_V1}),
     Break("no signature", "no signature header arrived", DROPPED, headers={V3_HEADER: None}),
     Break("empty signature", "the signature header is empty", DROPPED, headers={V3_HEADER: ""}),
-    Break("signature cut short", "the signature header does not hold a signature",
-          "something in front cuts", headers={V3_HEADER: _v3()[:30]}),
+    Break("signature cut short", "the signature header does not hold a HubSpot signature",
+          "something in front of the service cuts", headers={V3_HEADER: _v3()[:30]}),
     Break("+ to a space", ALTERED, HEADERS, signed=_PLUS,
           headers={V3_HEADER: _v3(_PLUS).replace("+", " ")}),
     Break("signature escaped", ALTERED, HEADERS,

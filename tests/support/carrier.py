@@ -158,7 +158,8 @@ class TwilioAPI:
             pattern = re.compile(re.escape(wanted).replace(r"\*", r"\d"))
             numbers = [one for one in numbers if pattern.search(one["phone_number"] or "")]
         start = page * size
-        if page and params["PageToken"] != f"PA{numbers[start - 1]['sid']}":
+        last = numbers[start - 1 : start]  # of the page before
+        if page and (not last or params["PageToken"] != f"PA{last[0]['sid']}"):
             return _error(400, 21481, "Invalid PageToken")
         kept = {"PhoneNumber": wanted} if wanted else {}
         shown = numbers[start : start + size]
