@@ -71,6 +71,9 @@ class DirectoryFile:
         if self._stamp != (stamp := self._read_stamp()):  # another thread may have been quicker
             try:
                 directory = parse(_read(path), self._environ, self._directory, str(path))
+                while stamp != (now := self._read_stamp()):  # else `_newest` might go back
+                    stamp = now
+                    directory = parse(_read(path), self._environ, self._directory, str(path))
             except Faults as error:
                 if self._stamp != _UNREAD or error.faults != self._faults:
                     log.error("directory_refused", extra={"faults": error.faults})
