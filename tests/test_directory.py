@@ -1,5 +1,6 @@
 """The directory: which accounts serve a portal, and what each user may see."""
 
+import copy
 import errno
 import logging
 import os
@@ -345,6 +346,29 @@ def test_a_request_after_an_edit_waits_for_who_reads_it(
         assert not any(other.done() for other in others)
         go_on.set()
         assert [set(asked.result().portals) for asked in (first, *others)] == [{7}] * 4
+
+
+def test_who_reads_an_edit_slowly_does_not_undo_what_another_process_took_up(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by ten thousand steps of tests/support/tenancy.py."""
+    slow = DirectoryFile(ENVIRON, str(file))
+    quick = copy.copy(slow)  # as a forked process has it: `_newest` alone is shared
+    quick._lock = threading.Lock()
+    write(file, (DESKS + PORTAL).replace("62515", "7"))
+
+    def slowly(path: Path, _: str) -> str:
+        text = path.read_bytes().decode()
+        monkeypatch.undo()
+        write(file, (DESKS + PORTAL).replace("62515", "8"))
+        assert set(quick.current().portals) == {8}
+        return text
+
+    monkeypatch.setattr(Path, "read_text", slowly)
+    slow.current()
+    write(file, "[")
+    assert set(quick.current().portals) == {8}
+    assert set(slow.current().portals) == {8}
 
 
 def test_a_file_that_could_not_be_read_is_tried_again_without_another_edit(

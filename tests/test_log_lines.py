@@ -88,8 +88,8 @@ def test_a_log_that_nobody_reads_drops_lines_and_says_how_many(
     written = [line for line in lines if line["event"] == "request"]
     dropped = [line["count"] for line in lines if line["event"] == "log_lines_dropped"]
     assert len(written) < 1500
-    assert len(dropped) == 1
-    assert len(written) + int(str(dropped[0])) == 2000
+    assert dropped
+    assert len(written) + sum(int(str(count)) for count in dropped) == 2000
 
 
 def test_only_the_first_line_waits_for_a_reader_that_is_gone(

@@ -131,10 +131,10 @@ class World:
         may = [d for d in self.directories if d.written_at <= ended and d.replaced_at >= began]
         if any(start <= ended and end >= began for start, end in self.faulty):
             # A worker that has missed an edit goes on with the one before, unless any took it up.
-            newest = max(self.directories.index(directory) for directory in may)
-            while newest and not self.directories[newest].confirmed:
-                newest -= 1
-                may.append(self.directories[newest])
+            oldest = min(self.directories.index(directory) for directory in may)
+            while oldest and not self.directories[oldest].confirmed:
+                oldest -= 1
+                may.append(self.directories[oldest])
         return may
 
     def lists(self, account: str, began: float, ended: float) -> set[Number]:
@@ -160,7 +160,11 @@ class World:
                 may |= {n for n in listed if directory.allows(portal_id, user_id, account, n)}
             if numbers <= {number for number, _ in may}:
                 return None
-        return f"portal {portal_id}, user {user_id}, {ended - began:.3f} s: {sorted(numbers)}"
+        may_have = [self.directories.index(d) for d in self.in_force(began, ended)]
+        return (
+            f"portal {portal_id}, user {user_id}, {ended - began:.3f} s, by {may_have} of"
+            f" {len(self.directories)}: {sorted(numbers)}"
+        )
 
 
 class Run:
