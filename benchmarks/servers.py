@@ -96,7 +96,10 @@ def _ours(settings: Mapping[str, str]) -> Iterator[Running]:
 def running(command: list[str], settings: Mapping[str, str]) -> Iterator[Running]:
     """A server on its core, up and answering; of one worker unless told otherwise."""
     trust = {"REQUESTS_CA_BUNDLE": trusted(), "NODE_EXTRA_CA_CERTS": certificate()}
-    environ = {**PROXIES, **trust, "PYTHONPATH": str(ROOT), "WEB_CONCURRENCY": "1", **settings}
+    # Python keeps what it has compiled, as it does in a deployment, but not in the checkout.
+    compiled = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(scratch() / "compiled")}
+    own = {"PYTHONPATH": str(ROOT), "WEB_CONCURRENCY": "1"}
+    environ = {**PROXIES, **trust, **compiled, **own, **settings}
     began = time.perf_counter()
     with started([*on_server_core(), *command], environ) as server:
         try:
