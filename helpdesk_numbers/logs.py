@@ -84,7 +84,7 @@ _FIELDS = "helpdesk_numbers.log_fields"
 
 
 def log_fields(environ: "WSGIEnvironment") -> dict[str, Any]:
-    """The fields of the request's line so far, to be added to."""
+    """Return the fields of the request's line so far, to be added to."""
     fields: dict[str, Any] = environ[_FIELDS]
     return fields
 
@@ -101,7 +101,7 @@ def _without_text(record: logging.LogRecord) -> bool:
 
 
 def config(log_format: str, log_level: str) -> dict[str, Any]:
-    """The configuration of `logging`, for the service and for gunicorn alike.
+    """Return the configuration of `logging`, for the service and for gunicorn alike.
 
     gunicorn's access log stays off, whatever the platform's GUNICORN_CMD_ARGS say: the service
     writes one line a request itself, with no client's address in it.

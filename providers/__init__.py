@@ -22,12 +22,12 @@ keep, and a bare checkout needs no installation."""
 
 
 def names() -> list[str]:
-    """All providers that can be loaded: the built-in ones, then third parties'."""
+    """Return all providers that can be loaded: the built-in ones, then third parties'."""
     return [*BUILT_IN, *sorted(_third_parties().keys() - set(BUILT_IN))]
 
 
 def load(name: str) -> type[Provider]:
-    """The class of the provider called `name`.
+    """Return the class of the provider called `name`.
 
     Raises:
         LookupError: there is none; the message says which come near.
@@ -51,7 +51,7 @@ def load(name: str) -> type[Provider]:
 
 
 def prefix(name: str) -> str:
-    """What the environment variables of the provider's options begin with: `TWILIO_`."""
+    """Return what the environment variables of the provider's options begin with: `TWILIO_`."""
     return name.upper().replace("-", "_") + "_"
 
 

@@ -71,12 +71,12 @@ _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 
 
 def plus(number: object) -> str:
-    """An international number with its `+`, which Plivo, Vonage, RingCentral and others may leave
-    out; empty for null."""
+    """Return an international number with its `+`, which Plivo, Vonage, RingCentral and others may
+    leave out; empty for null."""
     text = "" if number is None else str(number).strip()
     return text if text.startswith("+") or not text else f"+{text}"
 
 
 def is_country(code: str) -> bool:
-    """Whether phonenumbers can read national formats of this ISO 3166-1 alpha-2 country."""
+    """Return whether phonenumbers can read national formats of this ISO 3166-1 alpha-2 country."""
     return code in phonenumbers.SUPPORTED_REGIONS

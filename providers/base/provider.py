@@ -42,7 +42,7 @@ class Deadline:
         self._at = time.monotonic() + seconds
 
     def left(self) -> float:
-        """Seconds left, never below zero."""
+        """Return the seconds left, never below zero."""
         return max(0.0, self._at - time.monotonic())
 
 
@@ -103,7 +103,7 @@ class Provider:
 
     @property
     def finds_users(self) -> bool:
-        """Whether numbers know their users by id alone, so that addresses have to be found."""
+        """Return whether numbers know their users by id alone: then addresses have to be found."""
         return False
 
     def __init__(self, options: Options, account: str = "") -> None:
@@ -111,7 +111,7 @@ class Provider:
         self.account = account
 
     def list_numbers(self, query: Query) -> Iterable[PhoneNumber]:
-        """The account's numbers, in the carrier's order, voice or not.
+        """Return the account's numbers, in the carrier's order, voice or not.
 
         May raise any ProviderError; whatever else it raises becomes one.
         """
@@ -126,7 +126,7 @@ class Provider:
         return Query(owner=ANYBODY if by_address else None, deadline=query.deadline)
 
     def ask(self, query: Query) -> list[PhoneNumber]:
-        """`list_numbers` to its end, with every failure as a ProviderError that names the account.
+        """Read `list_numbers` to its end; every failure becomes a ProviderError of the account.
 
         Raises:
             ProviderError: see providers/base/errors.py.
