@@ -348,6 +348,24 @@ def test_a_request_after_an_edit_waits_for_who_reads_it(
         assert [set(asked.result().portals) for asked in (first, *others)] == [{7}] * 4
 
 
+def test_a_file_that_is_edited_while_it_is_read_is_read_again(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = DirectoryFile(ENVIRON, str(file))
+    texts, read_text = iter(["half of it"]), Path.read_text
+
+    def read(path: Path, encoding: str) -> str:
+        for half in texts:
+            write(file, (DESKS + PORTAL).replace("62515", "8"))  # the rest comes meanwhile
+            return half
+        return read_text(path, encoding)
+
+    monkeypatch.setattr(Path, "read_text", read)
+    write(file, (DESKS + PORTAL).replace("62515", "7"))
+    assert set(source.current().portals) == {8}
+    assert not source.refused
+
+
 def test_who_reads_an_edit_slowly_does_not_undo_what_another_process_took_up(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

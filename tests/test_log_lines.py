@@ -121,3 +121,24 @@ def test_without_another_thread_lines_are_written_at_once(
     output.stop()
     pipe.file.close()
     assert [line["event"] for line in pipe.read()] == ["request"]
+
+
+@pytest.mark.parametrize("formatter", [JSONFormatter(), TextFormatter()])
+@pytest.mark.parametrize("odd", [{"args": ("x",), "msg": "%d items"}, {"reason": "half \ud83d"}])
+def test_a_line_that_cannot_be_formatted_costs_itself_alone(
+    formatter: logging.Formatter, odd: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = Output()
+    output.setFormatter(formatter)
+    output.start()
+    for made in (
+        record("before"),
+        logging.makeLogRecord({"name": "a-library", **odd}),
+        record("x"),
+    ):
+        output.emit(made)
+    output.stop()
+    first, broken, last = capsys.readouterr().err.splitlines()
+    assert "before" in first
+    assert "log_line_failed" in broken or "half" in broken
+    assert "x" in last

@@ -141,3 +141,15 @@ def test_the_port_closes_as_the_stop_begins() -> None:
             with pytest.raises(ConnectionRefusedError):
                 connect(server)
             assert asked.recv(65_536).startswith(b"HTTP/1.1 503")
+
+
+@pytest.mark.parametrize(
+    "body", [b"2\r\nabXX0\r\n\r\n", b"2;a\x00=b\r\nab\r\n0\r\nbad trailer\r\n\r\n"]
+)
+def test_one_request_has_one_answer_however_its_body_ends(server: Server, body: bytes) -> None:
+    """A proxy that keeps connections would hand a second one to the next who asks."""
+    head = b"GET /healthz HTTP/1.1\r\nHost: x.example\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with connect(server) as connection:
+        connection.sendall(head + body)
+        answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+    assert answer.count(b"HTTP/1.1 ") == 1
