@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 import requests
@@ -87,7 +88,7 @@ def settings_for(carrier: Carrier) -> dict[str, str]:
     return settings
 
 
-def test_without_any_descriptor_left_requests_fail_in_words_and_no_worker_dies(
+def test_without_any_descriptor_left_no_worker_dies_and_requests_are_answered_again(
     twilio: TwilioAPI,
 ) -> None:
     """Though by its limits there should be enough: something else in it may have taken them."""
@@ -98,15 +99,20 @@ def test_without_any_descriptor_left_requests_fail_in_words_and_no_worker_dies(
             files = len(os.listdir(f"/proc/{pid}/fd"))
             resource.prlimit(pid, resource.RLIMIT_NOFILE, (files + 1, files + 1))
         answers = times_beside(server, 1.5)
-        statuses = [status for status, _ in answers]
-        assert statuses.count(0) <= 1  # a connection may be closed to make room for the next
-        assert set(statuses) <= {0, 200, 503}
+        # 0: the connection itself had no descriptor, or gave its own to another
+        assert {status for status, _ in answers} <= {0, 200, 503}
         assert max(took for _, took in answers) < HELD_UP_S
         with attacking(server, {mute: 200}):
             time.sleep(2)
-        wait_until(lambda: ask_server(server.url).status_code in (200, 503))
+        wait_until(lambda: is_answered(server))
         assert processes(server) == before
         assert "Traceback" not in server.output()
+
+
+def is_answered(server: Server) -> bool:
+    with suppress(requests.ConnectionError):
+        return ask_server(server.url).status_code in (200, 503)
+    return False
 
 
 def test_the_limit_of_descriptors_is_raised_at_the_start() -> None:
