@@ -67,7 +67,8 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
         settings = service.settings
         logs.set_up(settings.log_format, settings.log_level)
         if settings.hubspot_webhook_key:
-            app.wsgi_app = KeyedWebhook(app.wsgi_app, settings)  # type: ignore[method-assign]
+            keyed = KeyedWebhook(app.wsgi_app, settings)
+            app.wsgi_app = keyed  # type: ignore[method-assign] # as below
     logged = logs.RequestLog(app.wsgi_app, QUIET)
     app.wsgi_app = logged  # type: ignore[method-assign] # as Flask's documentation has it
     return app

@@ -29,7 +29,7 @@ except _ConfigurationError as _error:
 
 # Platforms say by PORT that they route to us, on IPv6 alone at some (Railway, Heroku Fir). Without
 # it this is somebody's desk, so nobody else gets in.
-_everywhere = "[::]" if _socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104
+_everywhere = "[::]" if _socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104 - see above
 bind = f"{_everywhere if _os.environ.get('PORT') else '127.0.0.1'}:{_settings.port}"
 
 # The app is made before the workers, and they inherit it: a large directory is read once, and a
@@ -86,7 +86,7 @@ def post_fork(server, worker):
 control_socket_disable = True
 
 # Heartbeat files in memory: a slow disk must not make a worker look dead.
-worker_tmp_dir = "/dev/shm" if _os.path.isdir("/dev/shm") else None  # noqa: S108
+worker_tmp_dir = "/dev/shm" if _os.path.isdir("/dev/shm") else None  # noqa: S108 - no name of ours
 
 # X-Forwarded-Proto is judged by TRUSTED_PROXIES alone, in helpdesk_numbers/webhook.py, whatever
 # FORWARDED_ALLOW_IPS says.

@@ -185,7 +185,7 @@ class Output(logging.Handler):
     def _text_of_one(self, line: _Line) -> str:
         try:
             return self._text([line])
-        except Exception as error:
+        except Exception as error:  # its own text may be what cannot be written
             name = line.name if isinstance(line, logging.LogRecord) else line.get("event")
             fields = {"logger": name, "error": type(error).__name__}
             return self._text([_event_record("log_line_failed", fields)])

@@ -176,7 +176,7 @@ class Worker(ThreadWorker):
             refusal: Exception = LimitRequestHeaders("too large")
         except UnsupportedTransferCoding:  # 501 to gunicorn, but a client's fault is no 5xx
             refusal = InvalidHeader("TRANSFER-ENCODING")
-        except Exception as error:
+        except Exception as error:  # whatever the parser refuses: `handle_error` knows its answer
             refusal = error
         else:
             with suppress(Exception):  # the body has another end than we thought; it is answered
