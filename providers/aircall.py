@@ -49,6 +49,7 @@ def _read(number: JSON) -> PhoneNumber:
     return PhoneNumber(  # no field says that a number takes no calls; opening hours are not it
         number=number.get("e164_digits") or number.get("digits") or "",  # "+1 202-555-0143"
         name=number.get("name") or "",
+        country=number.get("country"),
         owners=tuple(_owners(number)),
     )
 

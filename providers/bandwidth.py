@@ -9,11 +9,22 @@ import re
 from collections.abc import Mapping
 from typing import Annotated
 from urllib.parse import unquote
-from xml.etree.ElementTree import Element, TreeBuilder, XMLParser
+from xml.etree.ElementTree import Element
 
 from msgspec import Meta
 
-from .base import Page, PhoneNumber, Query, Request, Secret, Unreadable, basic, paging, plus
+from .base import (
+    Page,
+    PhoneNumber,
+    Query,
+    Request,
+    Secret,
+    Unreadable,
+    basic,
+    decode_xml,
+    paging,
+    plus,
+)
 from .base.oauth import OAuthProvider, TokenRequest
 
 PAGE_SIZE = 2500  # the most it gives; more is error 1006
@@ -57,9 +68,7 @@ class Bandwidth(OAuthProvider):
         return {"Accept": "application/xml", **user}
 
     def decode(self, body: bytes) -> Element:
-        parser = XMLParser(target=_Tree())  # noqa: S314 # without document types, it is safe
-        parser.feed(body)
-        return parser.close()
+        return decode_xml(body)
 
     def first_page(self, query: Query) -> Request:
         account, site = self.options.account_id, self.options.site_id
@@ -72,18 +81,14 @@ class Bandwidth(OAuthProvider):
         if listed is None:
             raise Unreadable("no TelephoneNumbers in the answer")
         mine = self.options.account_id
-        numbers = [
-            _read(item)
+        items = (
+            item
             for item in listed.iterfind("{*}TelephoneNumber")
             if (item.findtext("{*}AccountId") or mine) == mine  # a login may reach several accounts
-        ]
-        return Page(numbers, paging.token("page", _following(reply.findtext("{*}Links/{*}next"))))
-
-
-class _Tree(TreeBuilder):
-    def doctype(self, *_: object) -> None:
-        """Entities, which may expand without end, can only be declared in a document type."""
-        raise Unreadable("the answer declares a document type")
+        )
+        return Page(
+            map(_read, items), paging.token("page", _following(reply.findtext("{*}Links/{*}next")))
+        )
 
 
 def _following(link: str | None) -> str | None:

@@ -47,8 +47,11 @@ class Dialpad(HTTPProvider):
         return Request("users", {"email": email})
 
     def read_users(self, reply: _Reply) -> Users:
-        users = (User(str(user["id"]), user.get("emails") or ()) for user in reply.items or ())
-        return Users(users, token("cursor", reply.cursor))
+        return Users(map(_user, reply.items or ()), token("cursor", reply.cursor))
+
+
+def _user(user: JSON) -> User:
+    return User(str(user["id"]), user.get("emails") or ())
 
 
 def _read(number: JSON) -> PhoneNumber:

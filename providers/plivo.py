@@ -56,6 +56,7 @@ class Plivo(HTTPProvider):
 def _read(number: JSON) -> PhoneNumber:
     return PhoneNumber(
         number=plus(number.get("number")),
+        country=number.get("country"),
         name=number.get("alias") or "",
         voice=number.get("voice_enabled") is True
         and number.get("active") is not False,  # the vendor's own examples leave it out at times

@@ -77,6 +77,7 @@ def _read(number: JSON) -> PhoneNumber:
     owner = extension.get("id")
     return PhoneNumber(
         number=plus(number.get("phoneNumber")),
+        country=(number.get("country") or {}).get("isoCode"),
         name=number.get("label") or extension.get("name") or "",
         voice=number.get("status", "Normal") == "Normal"  # the documentation's own page has none
         and number.get("type") != "FaxOnly"

@@ -58,6 +58,7 @@ class SignalWire(HTTPProvider):
 def _read(number: JSON) -> PhoneNumber:
     return PhoneNumber(
         number=plus(number.get("number")),
+        country=number.get("country_code"),
         name=number.get("name") or "",
         voice="voice" in (number.get("capabilities") or ())
         and number.get("call_receive_mode") != "fax",

@@ -24,7 +24,7 @@ class Static(Provider):
             faults = [
                 f"numbers[{index}].number: not a phone number{hint}"
                 for index, listed in enumerate(self.numbers)
-                if to_e164(listed.number, self.country) is None
+                if to_e164(listed.number, listed.country or self.country) is None
             ]
             if faults:
                 raise Faults(faults)

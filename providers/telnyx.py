@@ -56,5 +56,6 @@ class Telnyx(HTTPProvider):
 def _read(number: JSON) -> PhoneNumber:
     return PhoneNumber(  # it has no name, only tags and references
         number=plus(number.get("phone_number")),
+        country=number.get("country_iso_alpha2"),
         voice=number.get("status") == "active",
     )

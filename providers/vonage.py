@@ -50,8 +50,9 @@ class Vonage(HTTPProvider):
 
 
 def _read(number: JSON) -> PhoneNumber:
-    digits = plus(number.get("msisdn"))
+    digits = plus(number.get("msisdn")).lstrip("+")
     return PhoneNumber(  # it has no name
         number=digits,
-        voice="VOICE" in (number.get("features") or ()) and len(digits) > SHORTEST,
+        voice="VOICE" in (number.get("features") or ()) and len(digits) >= SHORTEST,
+        country=number.get("country"),
     )

@@ -55,18 +55,24 @@ class Zoom(OAuthProvider):
         return Request("phone/users", {"keyword": email, "page_size": PAGE_SIZE})
 
     def read_users(self, reply: _UserReply) -> Users:
-        users = (User(str(user["id"]), filter(None, [user.get("email")])) for user in reply.users)
-        return Users(users, paging.token("next_page_token", reply.next_page_token))
+        return Users(
+            map(_user, reply.users), paging.token("next_page_token", reply.next_page_token)
+        )
+
+
+def _user(user: JSON) -> User:
+    return User(str(user["id"]), [user.get("email") or ""])
 
 
 def _read(number: JSON) -> PhoneNumber:
     assignee = number.get("assignee") or {}
+    capability = number.get("capability")
     owned = assignee.get("type") == "user" and assignee.get("id") is not None
     return PhoneNumber(
         number=plus(number.get("number")),
         name=number.get("display_name") or assignee.get("name") or "",
         voice=number.get("status", "available") == "available"
-        and "incoming" in (number.get("capability") or ())
+        and (capability is None or "incoming" in capability)  # absent is not told
         and assignee.get("type") != "emergencyNumberPool",
         owners=(str(assignee["id"]),) if owned else (),
     )

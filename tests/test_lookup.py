@@ -17,7 +17,7 @@ from helpdesk_numbers.lookup import result as result_module
 from helpdesk_numbers.lookup.lookup import Lookup
 from hubspot.names import friendly_names
 from providers.base.errors import ProviderError, Unreachable
-from providers.base.provider import Deadline, PhoneNumber, Provider, Query
+from providers.base.provider import Deadline, PhoneNumber, Provider, Query, UnreadNumber
 from tests.support.accounts import (
     ALL,
     EAST,
@@ -215,7 +215,7 @@ def test_a_number_that_cannot_take_calls_is_left_out() -> None:
 
 @pytest.mark.parametrize(
     "number",
-    ["", "desk", "+", "555-0143", "+1202555014", "+120255501430", "911", "sip:a@b.example"],
+    ["", "desk", "+", "555-0143", "+123456", "+99912025550143", "911", "sip:a@b.example"],
 )
 def test_what_is_no_number_is_left_out(number: str) -> None:
     result = look_up(Obedient("acme", gives(number, EAST), country="US"))
@@ -379,3 +379,40 @@ def test_serving_imports_no_carrier_that_is_not_in_use() -> None:
         [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
     )
     assert ran.stdout.strip() == ""
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name"),
+    [
+        ("Team [EU]", "Team [EU]"),
+        ("team [eu]*", "Team [EU] night"),
+        ("Sales desk", "Sales\u00a0desk"),  # a no-break space
+        ("Sales desk", " Sales  desk\u200b"),
+        ("Sales\u00a0 desk", "Sales desk"),
+        ("Cafe\u0301", "Caf\u00e9"),
+        ("STRASSE", "Stra\u00dfe"),
+        ("Desk (1+1)", "Desk (1+1)"),
+        ("[!a]", "[!a]"),
+        ("*.*", "a.b"),
+        ("Sales ?", "Sales \U0001f600"),
+        ("Sales", "Sales \ud83d"),
+    ],
+)
+def test_names_are_compared_as_they_are_shown(pattern: str, name: str) -> None:
+    rule = Rule(names=(pattern,))
+    assert found(look_up(Obedient("acme", gives(PhoneNumber(EAST, name))), rule=rule)) == [EAST]
+
+
+@pytest.mark.parametrize(("pattern", "name"), [("Team [EU]", "Team E"), ("a.b", "axb"), ("?", "")])
+def test_nothing_else_is_special_in_a_name(pattern: str, name: str) -> None:
+    rule = Rule(names=(pattern,))
+    assert found(look_up(Obedient("acme", gives(PhoneNumber(EAST, name))), rule=rule)) == []
+
+
+def test_why_a_number_is_none_is_said() -> None:
+    listed = gives(PhoneNumber("2025550143"), UnreadNumber("", fault="[3]: KeyError 'id'"), WEST)
+    result = look_up(Obedient("acme", listed))
+    assert [one.reason for one in result.left_out] == [
+        "its country is in doubt without a `+`: give the account's `country`",
+        "its record cannot be read: [3]: KeyError 'id'",
+    ]

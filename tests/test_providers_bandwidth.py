@@ -1,5 +1,6 @@
 """Bandwidth: the contract, and what only Bandwidth does."""
 
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -91,6 +92,13 @@ class TestBandwidth(OAuthContract):
 
     def test_the_documented_page_is_read_as_it_stands(self) -> None:
         self.answers(self.documented)
+        assert self.account().ask(Query()) == list(self.expected)
+
+    def test_white_space_around_values_is_none_of_them(self) -> None:
+        self.answers(self.documented.replace(b"><", b">\n  <"))
+        spaced = re.sub(rb">([^<>\s][^<>]*)<", rb">\n    \1\n  <", self.documented)
+        assert spaced != self.documented
+        self.answers(spaced)
         assert self.account().ask(Query()) == list(self.expected)
 
     def test_just_this_account_s_numbers_are_asked_for(self) -> None:

@@ -3,13 +3,14 @@
 import time
 import tracemalloc
 from email.utils import formatdate
+from typing import Any
 
 import msgspec
 import pytest
 
 from providers.base.errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
 from providers.base.http import Page
-from providers.base.provider import PhoneNumber, Query
+from providers.base.provider import PhoneNumber, Query, UnreadNumber
 from providers.testing.carrier import Answer, Carrier
 from tests.support.carrier import HTML, bomb, does, pour, says
 from tests.test_providers_http import KEY, NUMBER, Larkline, account, ask, carrier, failure
@@ -201,3 +202,34 @@ def test_credentials_that_http_cannot_carry_are_refused(carrier: Carrier, key: s
 
 def test_base_urls_that_cannot_be_sent_are_refused() -> None:
     assert isinstance(failure("http://*.example:80"), Refused)
+
+
+class LazyLarkline(Larkline):
+    """Reads each number when it is asked for, as the guide says."""
+
+    name = "lazy-larkline"
+
+    def read_page(self, reply: Any) -> Page:
+        return Page(map(self.read_number, reply["lines"]))
+
+
+def test_a_record_that_cannot_be_read_costs_itself(carrier: Carrier) -> None:
+    carrier.answer = says({"lines": [{"label": 7}, {"msisdn": "12025550143"}, 7, {}]})
+    numbers = ask(carrier.url, kind=LazyLarkline)
+    good = numbers.pop(1)
+    first, *rest = (number for number in numbers if isinstance(number, UnreadNumber))
+    assert good == PhoneNumber(f"+{NUMBER}")
+    assert first.fault.startswith("[0]: KeyError 'msisdn', in ")
+    assert [number.fault[:4] for number in rest] == ["[2]:", "[3]:"]
+
+
+def test_if_none_can_be_read_the_carrier_has_changed_its_format(carrier: Carrier) -> None:
+    carrier.answer = says({"lines": [{"label": 7}, {"label": "a"}]})
+    error = failure(carrier.url, kind=LazyLarkline)
+    assert isinstance(error, Unreadable)
+    assert "no number can be read: [0]: KeyError 'msisdn', in " in str(error)
+
+
+def test_where_a_reader_failed_is_said(carrier: Carrier) -> None:
+    carrier.answer = says([])
+    assert "TypeError while reading the answer, in read_page, " in str(failure(carrier.url))

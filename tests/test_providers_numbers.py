@@ -1,11 +1,14 @@
-"""What numbers.py reads by itself is what phonenumbers would make of it."""
+"""What numbers.py reads by itself is what phonenumbers would make of it; ranges it does not know,
+and digits whose country is in doubt."""
 
 import phonenumbers
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from phonenumbers import NumberParseException, PhoneNumberFormat, ValidationResult
+from phonenumbers import NumberParseException, PhoneNumberFormat
 
+from providers import PhoneNumber
+from providers.base.national import complete, iso_country
 from providers.base.numbers import E164, to_e164
 
 CODES = sorted(phonenumbers.COUNTRY_CODE_TO_REGION_CODE)
@@ -14,13 +17,11 @@ CODES = sorted(phonenumbers.COUNTRY_CODE_TO_REGION_CODE)
 def asked(text: str) -> E164 | None:
     """phonenumbers' own answer."""
     try:
-        parsed = phonenumbers.parse(text)
+        parsed = phonenumbers.parse(text, keep_raw_input=True)
     except NumberParseException:
         return None
-    if phonenumbers.is_possible_number_with_reason(parsed) != ValidationResult.IS_POSSIBLE:
-        return None
     number = phonenumbers.format_number(parsed, PhoneNumberFormat.E164)
-    return E164(number, parsed.extension or None)
+    return E164(number, parsed.extension or None) if 7 <= len(number) - 1 <= 15 else None
 
 
 @given(
@@ -50,3 +51,76 @@ def test_every_countrys_example_is_read() -> None:
 )
 def test_what_only_looks_like_e164_is_left_to_phonenumbers(text: str) -> None:
     assert to_e164(text) == asked(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "+3598001234567",  # https://github.com/giggsey/libphonenumber-for-php/issues/720
+        "+27960200558123",
+        "+4671012345678",  # Swedish machines
+        "+88213012345",
+        "+1234567",
+        "+123456789012345",
+    ],
+)
+def test_a_carriers_own_e164_is_a_number_whatever_the_metadata_know(text: str) -> None:
+    assert to_e164(text) == to_e164(text, "DE") == E164(text, None)
+
+
+@pytest.mark.parametrize(
+    "text", ["+123456", "+1234567890123456", "+99912025550143", "+0123456789", "+", "1234567"]
+)
+def test_without_a_known_code_or_so_many_digits_it_is_none(text: str) -> None:
+    assert to_e164(text) is None
+
+
+@pytest.mark.parametrize(
+    ("numbers", "country", "expected"),
+    [
+        # the account's country decides
+        (["2025550143"], "US", ["+12025550143"]),
+        (["2035550143", "12025550143"], "US", ["+12035550143", "+12025550143"]),
+        (["442079460123", "4915112345678"], "US", ["+442079460123", "+4915112345678"]),
+        (["2079460123", "442079460123"], "GB", ["+442079460123", "+442079460123"]),
+        (["4930123456"], "DE", ["+4930123456"]),
+        # else the account's other numbers
+        (["2025550143"], None, ["2025550143"]),
+        (["+12025550100", "2035550143"], None, ["+12025550100", "2035550143"]),
+        (["12025550100", "2025550143"], None, ["+12025550100", "2025550143"]),
+        (["12025550100", "442079460123"], None, ["+12025550100", "+442079460123"]),
+        (["18001231234"], None, ["+18001231234"]),
+        (["+12025550100", "33123456789"], None, ["+12025550100", "+33123456789"]),
+        # what is no number of digits alone is left to others
+        (["", "0201234567", "12345", "(202) 555-0143"], None, ["", "0201234567", "12345"]),
+    ],
+)
+def test_digits_alone_are_never_another_countrys(
+    numbers: list[str], country: str | None, expected: list[str]
+) -> None:
+    found = complete([PhoneNumber(number) for number in numbers], country)
+    assert [number.number for number in found][: len(expected)] == expected
+
+
+@pytest.mark.parametrize(
+    ("digits", "own", "expected"),
+    [
+        ("2025550143", "US", "+12025550143"),
+        ("2035550143", "United States", "+12035550143"),
+        ("447700900000", "GB", "+447700900000"),
+        ("4722334455", "NO", "+4722334455"),
+        ("2035550143", "DE", "+492035550143"),
+        ("2025550143", "XX", "2025550143"),
+    ],
+)
+def test_the_records_own_country_is_read_by(digits: str, own: str, expected: str) -> None:
+    (found,) = complete([PhoneNumber(digits, country=own)], None)
+    assert found == PhoneNumber(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [("us", "US"), ("United Kingdom", "GB"), (" Germany ", "DE"), ("Oz", None), ("", None)],
+)
+def test_a_country_is_known_by_its_code_or_name(text: str, code: str | None) -> None:
+    assert iso_country(text) == code

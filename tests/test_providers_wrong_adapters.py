@@ -57,11 +57,6 @@ class VoiceIgnored(Larkline):
         return msgspec.structs.replace(super().read_number(line), voice=True)
 
 
-class PlusDropped(Larkline):
-    def read_number(self, line: JSON) -> PhoneNumber:
-        return msgspec.structs.replace(super().read_number(line), number=line["msisdn"])
-
-
 class LabelRequired(Larkline):
     def read_number(self, line: JSON) -> PhoneNumber:
         return msgspec.structs.replace(super().read_number(line), name=line["label"].strip())
@@ -159,7 +154,6 @@ WRONG: list[tuple[type[HTTPProvider], str]] = [
     (Backwards, "in_order"),
     (EndsAtAnEmptyPage, "empty_page"),
     (VoiceIgnored, "cannot_take_calls"),
-    (PlusDropped, "all_pages"),
     (LabelRequired, "odd_fields"),
     (Narrowing, "a_rule"),
     (KeyInTheURL, "documented"),

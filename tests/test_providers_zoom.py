@@ -10,6 +10,7 @@ import pytest
 from providers.base.http import basic
 from providers.base.provider import PhoneNumber, Query
 from providers.testing import ABSENT, Asked, ByToken, OAuthContract, Reply
+from providers.testing.carrier import put
 from providers.zoom import Zoom
 
 DATA = Path(__file__).parent / "data" / "zoom"
@@ -46,7 +47,7 @@ class TestZoom(OAuthContract):
     )
     unusable = [
         *({"status": status} for status in ("pending", "a-status-of-tomorrow", None)),
-        *({"capability": can} for can in (["outgoing"], [], None, ABSENT)),
+        *({"capability": can} for can in (["outgoing"], [])),
         {"assignee.type": "emergencyNumberPool"},
     ]
     users = {
@@ -138,3 +139,11 @@ class TestZoom(OAuthContract):
         for query in (Query(), Query(owner="Y40mS72DRamFgGh0V1Ul_Q"), Query(names=("Support",))):
             self.account().ask(query)
         assert len(self.carrier.asked) == 3 * 2  # a token and a listing each
+
+    @pytest.mark.parametrize("capability", [None, ABSENT])
+    def test_what_is_not_told_is_no_reason_to_hide_a_number(self, capability: Any) -> None:
+        """The vendor's example of an external main number has none."""
+        item = self.items()[0]
+        put(item, "capability", capability)
+        self.listed = [item]
+        assert [number.voice for number in self.account().ask(Query())] == [True]

@@ -1,14 +1,15 @@
 """Does a number pass? Whether it is one and takes calls, and whether the user's rule allows it."""
 
-import fnmatch
 import re
+import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
 from helpdesk_numbers.directory.model import Grant, Rule
-from providers.base.numbers import to_e164
-from providers.base.provider import Deadline, PhoneNumber, Provider, Query
+from hubspot.names import clean
+from providers.base.numbers import E164_DIGITS, to_e164
+from providers.base.provider import Deadline, PhoneNumber, Provider, Query, UnreadNumber
 
 from .result import LeftOut, Number
 
@@ -36,11 +37,20 @@ def judge(number: PhoneNumber, country: str | None) -> Judged:
     `country` (ISO 3166-1 alpha-2) is what national forms are read by.
     """
     text, name, extension = map(_text, (number.number, number.name, number.extension))
-    e164 = to_e164(text, country)
+    e164 = to_e164(text, number.country or country)
     if e164 is None:
-        return Judged(text, extension or None, name, "not a phone number")
+        return Judged(text, extension or None, name, _no_number(number, text, country))
     reason = None if number.voice else "cannot take calls"
     return Judged(e164.number, extension or e164.extension, name, reason)
+
+
+def _no_number(number: PhoneNumber, text: str, country: str | None) -> str:
+    """Why a carrier's number is none, in words."""
+    if isinstance(number, UnreadNumber):
+        return f"its record cannot be read: {number.fault}"
+    if country is None and text.isdigit() and len(text) >= min(E164_DIGITS):
+        return "its country is in doubt without a `+`: give the account's `country`"
+    return "not a phone number"
 
 
 def query_for(rule: Rule, account: Provider, deadline: Deadline) -> Query:
@@ -98,7 +108,7 @@ def _against(rule: Rule, e164: str, name: str, owners: tuple[str, ...]) -> str |
     """Why the rule keeps the number from the user, or None if it does not."""
     if rule.numbers is not None and e164 not in rule.numbers:
         return "not among the rule's numbers"
-    if rule.names is not None and not _pattern(rule.names).match(name.casefold()):
+    if rule.names is not None and not _pattern(rule.names).fullmatch(_shown(name)):
         return "matches none of the rule's names"
     if rule.owner is not None and rule.owner.casefold() not in {
         text.casefold() for owner in owners or () if (text := _text(owner))
@@ -109,7 +119,20 @@ def _against(rule: Rule, e164: str, name: str, owners: tuple[str, ...]) -> str |
 
 @lru_cache(maxsize=4096)
 def _pattern(names: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile("|".join(fnmatch.translate(name.casefold()) for name in names))
+    """Of shell-style patterns in which `*` and `?` alone are special: `Team [EU]` is a name."""
+    shown = (re.escape(_shown(name)) for name in names)
+    return re.compile(
+        "|".join(s.replace(r"\*", ".*").replace(r"\?", ".") for s in shown), re.DOTALL
+    )
+
+
+@lru_cache(maxsize=32_768)
+def _shown(name: str) -> str:
+    """The name as a reader sees it, whatever its capitals: what rules are compared by."""
+    text = clean(name)
+    if text.isascii():
+        return text.casefold()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 
 def _text(value: object) -> str:

@@ -1,6 +1,7 @@
 """What adapters are built on; other people's import it from `providers`."""
 
 from . import paging
+from .decoding import decode_json, decode_xml
 from .errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
 from .http import (
     JSON,
@@ -12,7 +13,6 @@ from .http import (
     Users,
     basic,
     bearer,
-    decode_json,
 )
 from .numbers import plus, to_e164
 from .oauth import OAuthProvider, TokenRequest
@@ -44,6 +44,7 @@ __all__ = [
     "basic",
     "bearer",
     "decode_json",
+    "decode_xml",
     "did_you_mean",
     "paging",
     "plus",

@@ -1,19 +1,22 @@
 """`HTTPProvider`, the base of adapters that need no more than constants and pure readers."""
 
-import re
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
+from itertools import count
+from types import GeneratorType
 from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Meta
 
-from .errors import Unreadable
+from .decoding import decode_json
+from .errors import ProviderError, Unreadable
 from .listing import Answer as Answer
 from .listing import Listing as Listing
+from .national import complete
 from .options import URL
-from .provider import ANYBODY, PhoneNumber, Provider, Query
+from .provider import ANYBODY, PhoneNumber, Provider, Query, UnreadNumber, describe
 
 BaseURL = Annotated[URL, Meta(description="another host: a proxy, a region, a test server")]
 
@@ -70,7 +73,8 @@ _AnyPage = TypeVar("_AnyPage", Page, Users)
 class HTTPProvider(Provider):
     """An adapter of constants and pure readers: no `try`, no status codes, no environment, no loop.
 
-    A missing key or a wrong type in an answer becomes Unreadable, with its place.
+    A missing key or a wrong type in an answer becomes Unreadable, with its place; in a number's own
+    record it costs that number alone, if the readers are lazy: `map(_read, reply.items)`.
     """
 
     base_url: ClassVar[str]
@@ -144,6 +148,15 @@ class HTTPProvider(Provider):
         """Send a request with this account's authorisation; fails as `Listing.get` does."""
         return listing.get(request.path, request.params, self.headers())
 
+    def ask(self, query: Query) -> list[PhoneNumber]:
+        numbers = complete(super().ask(query), self.options.country)
+        unread = [number for number in numbers if isinstance(number, UnreadNumber)]
+        if unread and len(unread) == len(numbers):  # not an odd record: another format
+            failure = Unreadable(f"no number can be read: {unread[0].fault}")
+            failure.account, failure.provider = self.account, self.name
+            raise failure
+        return numbers
+
     def list_numbers(self, query: Query) -> Iterable[PhoneNumber]:
         listing = Listing(self.base(), query, self.retry_after)
         emails = self._emails(listing, query.owner or "")
@@ -157,7 +170,8 @@ class HTTPProvider(Provider):
 
     def pages(self, listing: Listing, first: Request) -> Iterator[Page]:
         """Walk through the pages of numbers, from the request for the first one."""
-        return self._walk(listing, first, lambda body: self.read_page(self.decode(body)))
+        for page in self._walk(listing, first, lambda body: self.read_page(self.decode(body))):
+            yield page._replace(numbers=_each(page.numbers, _unread))
 
     def _emails(self, listing: Listing, owner: str) -> dict[str, list[str]]:
         """Addresses by user id, if the query needs any."""
@@ -168,7 +182,8 @@ class HTTPProvider(Provider):
             self.first_users(None if owner == ANYBODY else owner),
             lambda body: self.read_users(decode_json(body, self.UserReply)),
         )
-        return {user.id: list(user.emails) for page in pages for user in page.users}
+        users = (user for page in pages for user in _each(page.users, lambda _: None))
+        return {user.id: [email for email in user.emails if email] for user in users if user}
 
     def _walk(
         self, listing: Listing, first: Request, read: Callable[[bytes], _AnyPage]
@@ -176,21 +191,38 @@ class HTTPProvider(Provider):
         request: Request | None = first
         while request:
             answer = self.fetch(listing, request)
-            page = read(self.no_content if answer.status == 204 else answer.body)
+            try:
+                page = read(self.no_content if answer.status == 204 else answer.body)
+            except ProviderError:
+                raise
+            except Exception as error:
+                what, place = describe(error)
+                raise Unreadable(f"{what} while reading the answer{place}") from error
             yield page
             request = page.next(request) if callable(page.next) else page.next
 
 
-def decode_json(body: bytes | str, kind: Any = Any, *, strict: bool = True) -> Any:
-    """Return JSON as `kind`; numbers may be written as text unless `strict`.
+_Record = TypeVar("_Record")
 
-    Raises:
-        Unreadable: it is not JSON, or not of that shape; the message says where.
+
+def _each(records: Iterable[_Record], stand_in: Callable[[str], _Record | None]) -> Iterator[Any]:
+    """Each record, and in place of one that cannot be read what stands in for it, by its fault.
+
+    A generator ends with its first error, and would take the others along: that one is raised.
     """
-    try:
-        return msgspec.json.decode(body, type=kind, strict=strict)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        # msgspec shows types and places: https://jcristharif.com/msgspec/usage.html; and one value
-        text = str(error) if isinstance(error, msgspec.DecodeError) else "not JSON in UTF-8"
-        text = re.sub("(?s)(Invalid enum value) .*?( - at|$)", r"\1\2", text)
-        raise Unreadable(f"the answer cannot be read: {text}") from error
+    reading = iter(records)
+    for index in count():
+        try:
+            yield next(reading)
+        except StopIteration:
+            return
+        except ProviderError:
+            raise
+        except Exception as error:
+            if isinstance(reading, GeneratorType):
+                raise
+            yield stand_in(f"[{index}]: {''.join(describe(error))}")
+
+
+def _unread(fault: str) -> PhoneNumber:
+    return UnreadNumber("", fault=fault)

@@ -5,7 +5,16 @@ from functools import cache, lru_cache
 from typing import NamedTuple
 
 import phonenumbers
-from phonenumbers import NumberParseException, PhoneMetadata, PhoneNumberFormat, ValidationResult
+from phonenumbers import (
+    CountryCodeSource,
+    NumberParseException,
+    PhoneMetadata,
+    PhoneNumberFormat,
+    ValidationResult,
+)
+
+E164_DIGITS = range(7, 16)
+"""How many digits a number with its `+` has: https://www.itu.int/rec/T-REC-E.164 (at most 15)."""
 
 
 class E164(NamedTuple):
@@ -20,20 +29,23 @@ class E164(NamedTuple):
 def to_e164(text: str, country: str | None = None) -> E164 | None:
     """Read a number in any form; None if it cannot be one.
 
-    `country` (ISO 3166-1 alpha-2) is what national formats are read by. A number counts if its
-    length is possible in its country: carriers give out ranges before phonenumbers knows them, and
-    HubSpot's own example, +18001231234, lies in none.
+    With a `+`, a known calling code and 7 to 15 digits it is one, whatever the metadata know:
+    carriers give out ranges before, and machines have numbers longer than people's. `country` (ISO
+    3166-1 alpha-2) is what national forms are read by, whose length has to be possible there.
     """
     if _is_e164(text):
         return E164(text, None)
     try:
-        parsed = phonenumbers.parse(text, country)
+        parsed = phonenumbers.parse(text, country, keep_raw_input=True)
     except NumberParseException:
         return None
-    if phonenumbers.is_possible_number_with_reason(parsed) != ValidationResult.IS_POSSIBLE:
-        return None  # what only neighbours can dial is not possible either: 555-0143
     number = phonenumbers.format_number(parsed, PhoneNumberFormat.E164)
-    return E164(number, parsed.extension or None)
+    if parsed.country_code_source == CountryCodeSource.FROM_NUMBER_WITH_PLUS_SIGN:
+        passes = len(number) - 1 in E164_DIGITS
+    else:  # what only neighbours can dial is not possible either: 555-0143
+        reason = phonenumbers.is_possible_number_with_reason(parsed)
+        passes = reason == ValidationResult.IS_POSSIBLE
+    return E164(number, parsed.extension or None) if passes else None
 
 
 class _Plan(NamedTuple):
@@ -71,10 +83,9 @@ _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 
 
 def plus(number: object) -> str:
-    """Return an international number with its `+`, which Plivo, Vonage, RingCentral and others may
-    leave out; empty for null."""
-    text = "" if number is None else str(number).strip()
-    return text if text.startswith("+") or not text else f"+{text}"
+    """Return as text what a carrier may write without its `+`; empty for null. The base adds the
+    `+` where the digits' country is sure: see national.py."""
+    return "" if number is None else str(number).strip()
 
 
 def is_country(code: str) -> bool:

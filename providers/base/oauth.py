@@ -15,8 +15,9 @@ from urllib.parse import urljoin
 import msgspec
 from msgspec import Meta
 
+from .decoding import decode_json
 from .errors import ProviderError, RateLimited, Refused, Unreachable
-from .http import HTTPProvider, Request, bearer, decode_json
+from .http import HTTPProvider, Request, bearer
 from .listing import Answer, Listing
 from .options import URL
 

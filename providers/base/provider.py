@@ -7,6 +7,8 @@ which needs constants and pure readers only.
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
+from traceback import extract_tb
 from typing import Annotated, ClassVar
 
 import msgspec
@@ -21,7 +23,8 @@ class PhoneNumber(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `number` is in any form that phonenumbers can read; national forms need the account's `country`.
     `voice` says whether it can take a call now; `owners` are the e-mail addresses or user ids of
-    those it belongs to, at platforms whose numbers belong to users.
+    those it belongs to, at platforms whose numbers belong to users. `country` is the carrier's, an
+    ISO code or English name, where it tells it.
     """
 
     number: str
@@ -29,6 +32,13 @@ class PhoneNumber(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     extension: str | None = None
     voice: bool = True
     owners: tuple[str, ...] = ()
+    country: str | None = None
+
+
+class UnreadNumber(PhoneNumber, frozen=True):
+    """A record that could not be read; `fault` says why, and where."""
+
+    fault: str = ""
 
 
 MOST_NUMBERS = 100_000
@@ -148,13 +158,19 @@ class Provider:
             failure = Unreachable(f"{type(error).__name__} in the adapter")
             failure.__cause__ = error
         except Exception as error:  # an adapter's reader met what the carrier does not document
-            failure = Unreadable(f"{type(error).__name__}{_field(error)} while reading the answer")
+            failure = Unreadable(f"{describe(error)[0]} while reading the answer")
             failure.__cause__ = error
         failure.account, failure.provider = self.account, self.name
         raise failure
 
 
-def _field(error: Exception) -> str:
-    """The missing field's name. No other text of a foreign exception is safe to show."""
+def describe(error: Exception) -> tuple[str, str]:
+    """Return an exception's name with the field that it missed, and where in the code it was.
+
+    No other text of a foreign exception is safe to show.
+    """
     key = error.args[0] if isinstance(error, KeyError) and error.args else None
-    return f" {key!r}" if isinstance(key, str) and key.isidentifier() else ""
+    field = f" {key!r}" if isinstance(key, str) and key.isidentifier() else ""
+    frames = extract_tb(error.__traceback__)
+    place = f", in {frames[-1].name}, {Path(frames[-1].filename).name}:{frames[-1].lineno}"
+    return type(error).__name__ + field, place
