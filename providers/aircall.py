@@ -16,11 +16,12 @@ PAGE_SIZE = 50  # the most it gives
 
 class _Meta(msgspec.Struct):
     next_page_link: str | None
+    total: int | None = None
 
 
 class _Reply(msgspec.Struct):
-    numbers: list[JSON]
     meta: _Meta
+    numbers: list[JSON] | None = None
 
 
 class Aircall(HTTPProvider):
@@ -28,6 +29,7 @@ class Aircall(HTTPProvider):
     base_url = "https://api.aircall.io/v1"
     retry_after = ("Retry-After", "X-AircallApi-Reset")
     Reply = _Reply
+    error_code_at = "error", "code"
 
     class Options(HTTPProvider.Options, frozen=True, kw_only=True):
         api_id: Annotated[str, Meta(description="of an API key, under Integrations & API")]
@@ -42,7 +44,10 @@ class Aircall(HTTPProvider):
         return Request("numbers", {"per_page": PAGE_SIZE})
 
     def read_page(self, reply: _Reply) -> Page:
-        return Page(map(_read, reply.numbers), paging.link(reply.meta.next_page_link))
+        total = reply.meta.total
+        pages = range(2, -(-(total or 0) // PAGE_SIZE) + 1)
+        following = paging.numbered_link(reply.meta.next_page_link, "page", pages)
+        return Page(map(_read, paging.listed(reply.numbers, total)), following)
 
 
 def _read(number: JSON) -> PhoneNumber:

@@ -36,6 +36,7 @@ class Bandwidth(OAuthProvider):
     name = "bandwidth"
     base_url = "https://api.bandwidth.com/api/v2"
     oauth_url = "/api/v1/oauth2/token"
+    error_code_at = "ErrorCode", "Code", *OAuthProvider.error_code_at
     no_content = b"<TelephoneNumbersResponse><TelephoneNumbers/></TelephoneNumbersResponse>"
 
     class Options(OAuthProvider.Options, frozen=True, kw_only=True):
@@ -78,12 +79,12 @@ class Bandwidth(OAuthProvider):
 
     def read_page(self, reply: Element) -> Page:
         listed = reply.find("{*}TelephoneNumbers")
-        if listed is None:
+        if listed is None and reply.findtext("{*}TelephoneNumberCount") != "0":
             raise Unreadable("no TelephoneNumbers in the answer")
         mine = self.options.account_id
         items = (
             item
-            for item in listed.iterfind("{*}TelephoneNumber")
+            for item in reply.iterfind("{*}TelephoneNumbers/{*}TelephoneNumber")
             if (item.findtext("{*}AccountId") or mine) == mine  # a login may reach several accounts
         )
         return Page(

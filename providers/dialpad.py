@@ -24,6 +24,7 @@ class Dialpad(HTTPProvider):
     base_url = "https://dialpad.com/api/v2"
     no_content = b"{}"
     Reply = UserReply = _Reply
+    error_code_at = "error.code", "code", "error"
 
     class Options(HTTPProvider.Options, frozen=True, kw_only=True):
         api_key: Annotated[Secret, Meta(description="a company administrator's")]

@@ -25,14 +25,16 @@ Subaccount = Annotated[
 
 
 class _Reply(msgspec.Struct):
-    objects: list[JSON]
     meta: paging.Following
+    objects: list[JSON] | None = None
 
 
 class Plivo(HTTPProvider):
     name = "plivo"
     base_url = "https://api.plivo.com/v1"
     Reply = _Reply
+    error_code_at = "error_code", "error"
+    request_id_at = "api_id"
 
     class Options(HTTPProvider.Options, frozen=True, kw_only=True):
         auth_id: Annotated[Account, Meta(description="the account's, or a subaccount's own")]
@@ -50,7 +52,11 @@ class Plivo(HTTPProvider):
         return Request(f"Account/{self.options.auth_id}/Number/", params)
 
     def read_page(self, reply: _Reply) -> Page:
-        return Page(map(_read, reply.objects), paging.link(reply.meta.next))
+        total = reply.meta.total_count
+        following = paging.numbered_link(
+            reply.meta.next, "offset", range(PAGE_SIZE, total or 0, PAGE_SIZE)
+        )
+        return Page(map(_read, paging.listed(reply.objects, total)), following)
 
 
 def _read(number: JSON) -> PhoneNumber:

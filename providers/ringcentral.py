@@ -22,14 +22,20 @@ carrier or no lines at all."""
 
 class _Paging(msgspec.Struct, rename="camel"):
     total_pages: int | None = None
+    total_elements: int | None = None
 
 
 class _Reply(msgspec.Struct):
-    records: list[JSON]
+    records: list[JSON] | None = None
     paging: _Paging = msgspec.field(default_factory=_Paging)
 
+    def listed(self) -> list[JSON]:
+        return paging.listed(self.records, self.paging.total_elements)
+
     def following(self) -> Next:
-        return paging.count_up("page", self.paging.total_pages, full=len(self.records) >= PAGE_SIZE)
+        return paging.count_up(
+            "page", self.paging.total_pages, full=len(self.listed()) >= PAGE_SIZE
+        )
 
 
 class RingCentral(OAuthProvider):
@@ -37,6 +43,7 @@ class RingCentral(OAuthProvider):
     base_url = "https://platform.ringcentral.com"
     oauth_url = "restapi/oauth/token"
     Reply = UserReply = _Reply
+    error_code_at = "errors.0.errorCode", "errorCode", *OAuthProvider.error_code_at
 
     class Options(OAuthProvider.Options, frozen=True, kw_only=True):
         client_id: Annotated[str, Meta(description="the app's")]
@@ -57,14 +64,14 @@ class RingCentral(OAuthProvider):
         return Request(path, {"page": 1, "perPage": PAGE_SIZE})
 
     def read_page(self, reply: _Reply) -> Page:
-        return Page(map(_read, reply.records), reply.following())
+        return Page(map(_read, reply.listed()), reply.following())
 
     def first_users(self, email: str | None) -> Request:
         path = "restapi/v1.0/account/~/extension"
         return Request(path, {"email": email, "page": 1, "perPage": PAGE_SIZE})
 
     def read_users(self, reply: _Reply) -> Users:
-        return Users(map(_user, reply.records), reply.following())
+        return Users(map(_user, reply.listed()), reply.following())
 
 
 def _user(extension: JSON) -> User:

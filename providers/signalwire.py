@@ -33,6 +33,7 @@ class _Reply(msgspec.Struct):
 class SignalWire(HTTPProvider):
     name = "signalwire"
     Reply = _Reply
+    error_code_at = "errors.0.code", "code", "error"
 
     class Options(HTTPProvider.Options, frozen=True, kw_only=True):
         space: Annotated[Space, Meta(description="`example` of example.signalwire.com")]

@@ -18,11 +18,12 @@ PAGE_SIZE = 250  # the most it gives
 
 class _Meta(msgspec.Struct):
     total_pages: int
+    total_results: int | None = None
 
 
 class _Reply(msgspec.Struct):
-    data: list[JSON]
     meta: _Meta
+    data: list[JSON] | None = None
 
 
 class Telnyx(HTTPProvider):
@@ -30,6 +31,7 @@ class Telnyx(HTTPProvider):
     base_url = "https://api.telnyx.com/v2"
     retry_after = ("Retry-After", "x-ratelimit-reset")
     Reply = _Reply
+    error_code_at = ("errors.0.code",)
 
     class Options(HTTPProvider.Options, frozen=True, kw_only=True):
         api_key: Annotated[Secret, Meta(description="API v2 key; a managed account has its own")]
@@ -50,7 +52,9 @@ class Telnyx(HTTPProvider):
         return Request("phone_numbers", params)
 
     def read_page(self, reply: _Reply) -> Page:
-        return Page(map(_read, reply.data), paging.count_up("page[number]", reply.meta.total_pages))
+        numbers = paging.listed(reply.data, reply.meta.total_results)
+        last = reply.meta.total_pages
+        return Page(map(_read, numbers), paging.count_up("page[number]", last, side_by_side=True))
 
 
 def _read(number: JSON) -> PhoneNumber:

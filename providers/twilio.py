@@ -14,7 +14,6 @@ from twilio.http import HttpClient
 from twilio.rest import Client
 
 from .base import HTTPProvider, Page, PhoneNumber, Query, Request, Secret, Unreadable, basic
-from .base.listing import Listing
 
 PAGE_SIZE = 1000  # the most it gives; the client's own default asks for 50 at a time
 
@@ -89,7 +88,7 @@ class Twilio(HTTPProvider):
         return self.options.base_url or self._client.get_hostname(self.base_url)
 
     def list_numbers(self, query: Query) -> Iterable[PhoneNumber]:
-        listing = Listing(self.base(), query)
+        listing = self.listing(query)
         if not self._cheaper_by_number(query):
             for count, page in enumerate(self.pages(listing, self.first_page(query)), start=1):
                 yield from page.numbers

@@ -26,6 +26,7 @@ class Vonage(HTTPProvider):
     name = "vonage"
     base_url = "https://rest.nexmo.com"
     Reply = _Reply
+    error_code_at = "error-code", "type"
 
     class Options(HTTPProvider.Options, frozen=True, kw_only=True):
         api_key: Annotated[str, Meta(description="a subaccount has its own")]
@@ -46,7 +47,9 @@ class Vonage(HTTPProvider):
 
     def read_page(self, reply: _Reply) -> Page:
         last = -(-reply.count // PAGE_SIZE)
-        return Page(map(_read, reply.numbers or ()), paging.count_up("index", last))
+        return Page(
+            map(_read, reply.numbers or ()), paging.count_up("index", last, side_by_side=True)
+        )
 
 
 def _read(number: JSON) -> PhoneNumber:

@@ -16,7 +16,8 @@ PAGE_SIZE = 100  # the most it gives
 
 
 class _Reply(msgspec.Struct):
-    phone_numbers: list[JSON]
+    phone_numbers: list[JSON] | None = None
+    total_records: int | None = None
     next_page_token: str | None = None
 
 
@@ -30,6 +31,10 @@ class Zoom(OAuthProvider):
     base_url = "https://api.zoom.us/v2"
     oauth_url = "https://zoom.us/oauth/token"
     Reply, UserReply = _Reply, _UserReply
+    error_code_at = "code", *OAuthProvider.error_code_at
+    # only the newest token is good, and each worker has one of its own:
+    # https://github.com/jrchamp/moodle-mod_zoom/issues/473
+    token_waits_s = (0.0, 0.1, 0.2, 0.4)
 
     class Options(OAuthProvider.Options, frozen=True, kw_only=True):
         account_id: Annotated[str, Meta(description="of a Server-to-Server OAuth app")]
@@ -48,7 +53,8 @@ class Zoom(OAuthProvider):
 
     def read_page(self, reply: _Reply) -> Page:
         return Page(
-            map(_read, reply.phone_numbers), paging.token("next_page_token", reply.next_page_token)
+            map(_read, paging.listed(reply.phone_numbers, reply.total_records)),
+            paging.token("next_page_token", reply.next_page_token),
         )
 
     def first_users(self, email: str | None) -> Request:

@@ -147,3 +147,11 @@ class TestZoom(OAuthContract):
         put(item, "capability", capability)
         self.listed = [item]
         assert [number.voice for number in self.account().ask(Query())] == [True]
+
+    def test_where_only_the_newest_token_is_good_workers_do_not_refuse_each_other(self) -> None:
+        account = self.account()
+        assert account.ask(Query())
+        refusals = [Reply({"code": 124}, 401)] * 3  # the kept token and two successors are old
+        self.spoil = lambda asked: refusals.pop() if asked.path == self.path and refusals else None
+        assert account.ask(Query())
+        assert self.tokens_asked() == 4

@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from importlib import import_module
 from itertools import count
 from types import GeneratorType
@@ -14,9 +15,13 @@ from .decoding import decode_json
 from .errors import ProviderError, Unreadable
 from .listing import Answer as Answer
 from .listing import Listing as Listing
+from .listing import carriers_words
 from .national import complete
-from .options import URL
+from .options import URL, Secret
+from .paging import Next as Next
+from .paging import Request as Request
 from .provider import ANYBODY, PhoneNumber, Provider, Query, UnreadNumber, describe
+from .walk import StaleCursor, walk
 
 BaseURL = Annotated[URL, Meta(description="another host: a proxy, a region, a test server")]
 
@@ -32,18 +37,6 @@ def basic(user: str, password: str) -> dict[str, str]:
 def bearer(token: str) -> dict[str, str]:
     """Return the header that carries a key or token: https://www.rfc-editor.org/rfc/rfc6750"""
     return {"Authorization": f"Bearer {token}"}
-
-
-class Request(NamedTuple):
-    """A page to ask for: a path below the provider's `base_url` (or a whole URL on the same host)
-    and query parameters, of which those that are None are left out."""
-
-    path: str
-    params: Mapping[str, object] = {}
-
-
-Next = Callable[[Request], Request | None]
-"""Makes the next page's request from this page's: see providers/base/paging.py."""
 
 
 class Page(NamedTuple):
@@ -65,9 +58,6 @@ class Users(NamedTuple):
 
     users: Iterable[User]
     next: Request | Next | None = None
-
-
-_AnyPage = TypeVar("_AnyPage", Page, Users)
 
 
 class HTTPProvider(Provider):
@@ -98,6 +88,13 @@ class HTTPProvider(Provider):
     retry_after: ClassVar[tuple[str, ...]] = ("Retry-After",)
     """Headers that say when to come back, the first that is there. Seconds, UNIX time, HTTP dates
     and ISO 8601 are understood."""
+
+    error_code_at: ClassVar[tuple[str, ...]] = ("code",)
+    """Places of the carrier's own code in the body of an error, dotted: `errors.0.code`. Of XML,
+    the element's name. The first that is there is shown."""
+
+    request_id_at: ClassVar[str] = ""
+    """The place of the request's id in it, which the carrier's support asks for."""
 
     class Options(Provider.Options, frozen=True, kw_only=True):
         base_url: BaseURL = ""
@@ -148,17 +145,39 @@ class HTTPProvider(Provider):
         """Send a request with this account's authorisation; fails as `Listing.get` does."""
         return listing.get(request.path, request.params, self.headers())
 
+    def listing(self, query: Query) -> Listing:
+        """Return what a walk through the pages asks with."""
+        return Listing(self.base(), query, self.retry_after, self.explain)
+
+    def explain(self, body: bytes) -> str:
+        """Return the carrier's own error code and request id in words, if its error has any; never
+        a text, which may hold anything."""
+        secrets = [
+            value for value in msgspec.structs.astuple(self.options) if isinstance(value, Secret)
+        ]
+        return carriers_words(body, self.error_code_at, self.request_id_at, secrets)
+
     def ask(self, query: Query) -> list[PhoneNumber]:
-        numbers = complete(super().ask(query), self.options.country)
+        try:
+            listed = super().ask(query)
+        except StaleCursor:  # once: the list may have changed while it was read
+            try:
+                listed = super().ask(query)
+            except StaleCursor as error:
+                raise self._unreadable(f"{error}, twice") from error
+        numbers = complete(listed, self.options.country)
         unread = [number for number in numbers if isinstance(number, UnreadNumber)]
         if unread and len(unread) == len(numbers):  # not an odd record: another format
-            failure = Unreadable(f"no number can be read: {unread[0].fault}")
-            failure.account, failure.provider = self.account, self.name
-            raise failure
+            raise self._unreadable(f"no number can be read: {unread[0].fault}")
         return numbers
 
+    def _unreadable(self, message: str) -> Unreadable:
+        error = Unreadable(message)
+        error.account, error.provider = self.account, self.name
+        return error
+
     def list_numbers(self, query: Query) -> Iterable[PhoneNumber]:
-        listing = Listing(self.base(), query, self.retry_after)
+        listing = self.listing(query)
         emails = self._emails(listing, query.owner or "")
         for page in self.pages(listing, self.first_page(query)):
             for number in page.numbers:
@@ -170,36 +189,32 @@ class HTTPProvider(Provider):
 
     def pages(self, listing: Listing, first: Request) -> Iterator[Page]:
         """Walk through the pages of numbers, from the request for the first one."""
-        for page in self._walk(listing, first, lambda body: self.read_page(self.decode(body))):
-            yield page._replace(numbers=_each(page.numbers, _unread))
+
+        def read(answer: Answer) -> tuple[Page, bool, object]:
+            page = self.read_page(self.decode(self._body(answer)))
+            numbers = list(_each(page.numbers, _unread))
+            return page._replace(numbers=numbers), bool(numbers), page.next
+
+        return walk(listing, first, partial(self.fetch, listing), read)
 
     def _emails(self, listing: Listing, owner: str) -> dict[str, list[str]]:
         """Addresses by user id, if the query needs any."""
         if not (self.finds_users and "@" in owner):
             return {}
-        pages = self._walk(
-            listing,
-            self.first_users(None if owner == ANYBODY else owner),
-            lambda body: self.read_users(decode_json(body, self.UserReply)),
-        )
-        users = (user for page in pages for user in _each(page.users, lambda _: None))
-        return {user.id: [email for email in user.emails if email] for user in users if user}
 
-    def _walk(
-        self, listing: Listing, first: Request, read: Callable[[bytes], _AnyPage]
-    ) -> Iterator[_AnyPage]:
-        request: Request | None = first
-        while request:
-            answer = self.fetch(listing, request)
-            try:
-                page = read(self.no_content if answer.status == 204 else answer.body)
-            except ProviderError:
-                raise
-            except Exception as error:
-                what, place = describe(error)
-                raise Unreadable(f"{what} while reading the answer{place}") from error
-            yield page
-            request = page.next(request) if callable(page.next) else page.next
+        def read(answer: Answer) -> tuple[list[User], bool, object]:
+            page = self.read_users(decode_json(self._body(answer), self.UserReply))
+            users = list(filter(None, _each(page.users, lambda _: None)))
+            return users, bool(users), page.next
+
+        first = self.first_users(None if owner == ANYBODY else owner)
+        pages = walk(listing, first, partial(self.fetch, listing), read)
+        return {
+            user.id: [email for email in user.emails if email] for page in pages for user in page
+        }
+
+    def _body(self, answer: Answer) -> bytes:
+        return self.no_content if answer.status == 204 else answer.body
 
 
 _Record = TypeVar("_Record")

@@ -2,12 +2,12 @@
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 import msgspec
@@ -43,11 +43,15 @@ class Listing:
     """One walk through the pages of one account, under one deadline, on one host."""
 
     def __init__(
-        self, base_url: str, query: Query, retry_after: tuple[str, ...] = ("Retry-After",)
+        self,
+        base_url: str,
+        query: Query,
+        retry_after: tuple[str, ...] = ("Retry-After",),
+        explain: Callable[[bytes], str] = lambda _: "",
     ) -> None:
         self.query = query
         self._base_url = base_url.rstrip("/") + "/"
-        self._retry_after = retry_after
+        self._retry_after, self._explain = retry_after, explain
         self._seen: set[str] = set()
         self._origin = _origin(self._base_url)
         if not self._origin:
@@ -68,18 +72,33 @@ class Listing:
             Unreadable: the URL is on another host or was asked for before (a next link that leads
                 astray), the answer is a redirect, or it is too large.
         """
-        target = _target(self._base_url, url)
-        if given := {name: value for name, value in (params or {}).items() if value is not None}:
-            target += ("&" if "?" in target else "?") + urlencode(given)
-        if target in self._seen:
-            raise Unreadable("the next page's link was followed before")
+        target = self._target(url, params)
+        self._check_new(f"GET {target}")
         answer = self._send(target, headers or {})
-        self._seen.add(target)
+        self._seen.add(f"GET {target}")
         return answer
 
+    def has_asked(self, url: str, params: Mapping[str, object] | None = None) -> bool:
+        """Return whether `get` has had an answer to this before."""
+        return f"GET {self._target(url, params)}" in self._seen
+
     def post(self, url: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
-        """POST a form to a URL as `get` takes it; fails as `get` does."""
-        return self._send(_target(self._base_url, url), headers, form)
+        """POST a form to a URL as `get` takes it, on the same host; fails as `get` does."""
+        target = self._target(url)
+        posted = f"POST {target} {urlencode(form)}"
+        self._check_new(posted)
+        answer = self._send(target, headers, form)
+        self._seen.add(posted)
+        return answer
+
+    def _target(self, url: str, params: Mapping[str, object] | None = None) -> str:
+        target = _target(self._base_url, url)
+        given = {name: value for name, value in (params or {}).items() if value is not None}
+        return target + ("&" if "?" in target else "?") + urlencode(given) if given else target
+
+    def _check_new(self, asked: str) -> None:
+        if asked in self._seen:
+            raise Unreadable("the next page's link was followed before")
 
     def _send(
         self, target: str, headers: Mapping[str, str], form: Mapping[str, str] | None = None
@@ -87,7 +106,7 @@ class Listing:
         from .transport import send  # not above: who asks nobody does without libcurl's 10 ms
 
         answer = Answer(*send(self._origin, target, headers, self.query.deadline, form))
-        _check(answer, self._retry_after)
+        _check(answer, self._retry_after, self._explain)
         if answer.body.count(b",") + answer.body.count(b"<") > MAX_PARTS:
             raise Unreadable(f"the answer has more than {MAX_PARTS:,} values")
         return answer
@@ -119,12 +138,12 @@ def _origin(url: str) -> str:
     return at if port in (None, {"http": 80, "https": 443}[parts.scheme]) else f"{at}:{port}"
 
 
-def _check(answer: Answer, retry_after: tuple[str, ...]) -> None:
+def _check(answer: Answer, retry_after: tuple[str, ...], explain: Callable[[bytes], str]) -> None:
     """Raise what the status says, with the carrier's own error code if there is one."""
     status = answer.status
     if 200 <= status < 300:
         return
-    message = f"answered {status}{_code(answer.body)}"
+    message = f"answered {status}{explain(answer.body)}"
     if status == 429:
         raise RateLimited(message, _retry_after_s(answer, retry_after))
     if status >= 500 or status == 408:
@@ -134,16 +153,43 @@ def _check(answer: Answer, retry_after: tuple[str, ...]) -> None:
     raise Unreadable(f"{message}, and redirects are not followed")
 
 
-class _ErrorBody(msgspec.Struct):
-    code: int | str = ""
+_CODE = re.compile(r"[A-Za-z_.:-]{0,40}\d{0,6}")
+_ID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+"""What codes and ids look like that may be shown: no words, and no number that may be a phone's."""
+
+MAX_ERROR_BYTES = 64 * 1024
+"""Of an error's body, beyond which no code is looked for."""
 
 
-def _code(body: bytes) -> str:
-    try:
-        code = str(msgspec.json.decode(body, type=_ErrorBody).code)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+def carriers_words(
+    body: bytes, code_at: tuple[str, ...], id_at: str, secrets: Sequence[str]
+) -> str:
+    """Return ` with code 20003`, `, request 1b9c…`, both or nothing, as an error's body has them.
+
+    The places are as `HTTPProvider.error_code_at` says. Never what may hold one of the secrets.
+    """
+    if len(body) > MAX_ERROR_BYTES:
         return ""
-    return f" with code {code}" if re.fullmatch(r"[A-Za-z_.-]{0,32}\d{0,6}", code) and code else ""
+    try:
+        error = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        error = dict(re.findall(r"<(\w+)>\s*([^<>\s]{1,64})\s*</\1>", body.decode("latin-1")))
+    codes = (_at(error, place) for place in code_at)
+    code = next((code for code in codes if code and _CODE.fullmatch(code)), "")
+    id_ = _at(error, id_at) if id_at else ""
+    hidden = [s for s in secrets if s and (s in code or (len(code) > 6 and code in s))]
+    shown = f" with code {code}" if code and not hidden else ""
+    return shown + (f", request {id_}" if _ID.fullmatch(id_) and id_ not in secrets else "")
+
+
+def _at(value: Any, place: str) -> str:
+    """The text or whole number at a dotted place; empty if there is none."""
+    for key in place.split("."):
+        if isinstance(value, list) and key.isdigit() and int(key) < len(value):
+            value = value[int(key)]
+        else:
+            value = value.get(key) if isinstance(value, dict) else None
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
 
 def _retry_after_s(answer: Answer, names: tuple[str, ...]) -> float | None:

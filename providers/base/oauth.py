@@ -5,6 +5,7 @@ RingCentral gives five tokens a minute, so none is fetched without need.
 https://www.rfc-editor.org/rfc/rfc6749#section-5.1
 """
 
+import random
 import time
 from collections.abc import Mapping
 from copy import copy
@@ -46,6 +47,12 @@ class OAuthProvider(HTTPProvider):
     oauth_url: ClassVar[str]
     """A path below `base_url`, or a whole URL where tokens come from another host."""
 
+    token_waits_s: ClassVar[tuple[float, ...]] = (0.0,)
+    """How long at most to wait, at random, before a kept token that was refused is replaced and,
+    where that may be too old by then as well, its successor, and so on."""
+
+    error_code_at: ClassVar[tuple[str, ...]] = ("error",)
+
     class Options(HTTPProvider.Options, frozen=True, kw_only=True):
         oauth_url: Annotated[URL, Meta(description="another token endpoint")] = ""
 
@@ -67,13 +74,15 @@ class OAuthProvider(HTTPProvider):
         if wanted is None:
             return super().fetch(listing, request)
         token, kept = self._current(wanted, listing)
-        try:
-            return self._fetch(listing, request, token)
-        except Refused as error:
-            if error.status != 401 or not kept:
-                raise
-        # the kept token was revoked, or the carrier forgot it
-        token, _ = self._current(wanted, listing, refused=token)
+        for wait_s in self.token_waits_s if kept else ():
+            try:
+                return self._fetch(listing, request, token)
+            except Refused as error:
+                if error.status != 401:
+                    raise
+            # the kept token was revoked, or the carrier forgot it
+            time.sleep(min(listing.query.deadline.left() / 4, random.uniform(0, wait_s)))  # noqa: S311
+            token, _ = self._current(wanted, listing, refused=token)
         return self._fetch(listing, request, token)
 
     def _fetch(self, listing: Listing, request: Request, token: str) -> Answer:
@@ -105,7 +114,7 @@ class OAuthProvider(HTTPProvider):
     def _renew(self, wanted: TokenRequest, listing: Listing) -> None:
         url = self.options.oauth_url or urljoin(self.base().rstrip("/") + "/", self.oauth_url)
         asked_at = time.monotonic()
-        tokens = Listing(url, listing.query, self.retry_after)
+        tokens = Listing(url, listing.query, self.retry_after, self.explain)
         answer = tokens.post(url, wanted.form, wanted.headers)
         reply: _TokenReply = decode_json(answer.body, _TokenReply, strict=False)
         life = DEFAULT_LIFE_S if reply.expires_in is None else reply.expires_in

@@ -213,6 +213,30 @@ class ProviderContract(LocalContract):
             )
         assert len(self.account().ask(Query())) == 3
 
+    def test_an_empty_page_that_leads_to_itself_is_the_end(self) -> None:
+        if isinstance(self.paging, ByLink | ByToken):
+            end = self.paging.largest
+            self.listed = [self.make(index) for index in range(end + 1)]
+            self.bend = lambda shown: (
+                replace(shown, items=[], following=end) if shown.start else shown
+            )
+            assert len(self.account().ask(Query())) == end
+
+    def test_empty_pages_without_end_are_given_up(self) -> None:
+        if isinstance(self.paging, ByLink | ByToken):
+            self.bend = lambda shown: replace(shown, items=[], following=shown.start + 1)
+            assert type(self.fails()) is Unreadable
+            assert len(self.listings()) < 50
+
+    def test_after_a_cursor_that_has_ended_the_list_is_read_again_once(self) -> None:
+        self.listed = [self.make(index) for index in range(self.paging.largest + 1)]
+        stale = [Reply({"code": 7}, 400)]
+        self.spoil = lambda asked: (
+            stale.pop() if stale and self.is_at("a later page", asked) else None
+        )
+        assert len(self.account().ask(Query())) == len(self.listed)
+        assert not stale
+
     def test_pages_in_a_circle_are_refused(self) -> None:
         if isinstance(self.paging, ByLink | ByToken):
             largest = self.paging.largest
@@ -284,6 +308,7 @@ class ProviderContract(LocalContract):
     def test_each_failure_is_told_apart(self, where: str, fault: str) -> None:
         said, kind = FAULTS[fault]
         if where == "a later page":
+            kind = Unreadable if fault in ("400", "404") else kind  # it named the page itself
             self.listed = [self.make(index) for index in range(self.paging.largest + 1)]
         self.spoil = lambda asked: said if self.is_at(where, asked) else None
         patience_s = PATIENCE_S if said in (hang, drip_body) else 10
@@ -298,7 +323,7 @@ class ProviderContract(LocalContract):
         if isinstance(self.documented, dict):
             missing = [] if self.list_may_be_missing else [None, ABSENT]
             for odd in ("text", 7, [None], ["text"], [7], [[]], {"a": 1}, *missing):
-                shapes.append(self.page_of([]))
+                shapes.append(self.page_of(self.items()))
                 put(shapes[-1], self.list_at, odd)
         for shape in shapes:
             self.spoil = lambda asked, s=shape: Reply(s) if asked.path == self.path else None
