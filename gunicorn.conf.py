@@ -14,6 +14,7 @@ from contextlib import suppress as _suppress
 _sys.path.insert(0, _os.path.dirname(_os.path.abspath(__file__)))  # read before gunicorn does this
 
 from helpdesk_numbers import logs as _logs
+from helpdesk_numbers.scratch import memory_folder as _memory_folder
 from helpdesk_numbers.service import service_of_process as _service_of_process
 from helpdesk_numbers.settings import ConfigurationError as _ConfigurationError
 
@@ -64,6 +65,21 @@ timeout = 30
 graceful_timeout = 8
 
 
+def on_starting(server):
+    """Make the file in which the workers share last good answers."""
+    global _scratch
+    _scratch = _service.share_answers()
+
+
+def on_exit(server):
+    """Remove it, with all numbers in it."""
+    if _scratch:
+        _scratch.remove()
+
+
+_scratch = None
+
+
 def when_ready(server):
     """Stop on SIGINT as on SIGTERM. Fly sends it unless told otherwise, and gunicorn takes it for
     "at once": https://fly.io/docs/reference/configuration/#runtime-options
@@ -85,8 +101,8 @@ def post_fork(server, worker):
 # A management surface in $HOME that nobody here uses; with a read-only $HOME it only warns.
 control_socket_disable = True
 
-# Heartbeat files in memory: a slow disk must not make a worker look dead.
-worker_tmp_dir = "/dev/shm" if _os.path.isdir("/dev/shm") else None  # noqa: S108 - no name of ours
+# Heartbeat files in memory, where there is any: a slow disk must not make a worker look dead.
+worker_tmp_dir = _memory_folder()
 
 # X-Forwarded-Proto is judged by TRUSTED_PROXIES alone, in helpdesk_numbers/webhook.py, whatever
 # FORWARDED_ALLOW_IPS says.

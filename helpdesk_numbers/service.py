@@ -1,9 +1,10 @@
 """What one process is made of, made when first asked for."""
 
+import logging
 import os
 from collections.abc import Mapping
 from functools import cache, cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import current_app
 
@@ -13,6 +14,11 @@ from helpdesk_numbers.lookup.lookup import Lookup
 from helpdesk_numbers.settings import ConfigurationError, Settings, check_serving
 from providers import Provider
 from providers.base.options import Faults, Problems, in_environ, validate
+
+if TYPE_CHECKING:
+    from helpdesk_numbers.scratch import ScratchFolder
+
+log = logging.getLogger(__name__)
 
 
 class Service:
@@ -86,6 +92,22 @@ class Service:
         return Lookup(
             directory, settings.lookup_deadline, settings.last_known_good, settings.web_threads
         )
+
+    def share_answers(self) -> "ScratchFolder | None":
+        """Let the workers forked from now on share last good answers, if they are kept at all;
+        return the folder to remove at the end."""
+        if not self.settings.last_known_good:
+            return None
+        from helpdesk_numbers.lookup.sqlite import SQLiteAnswers  # not above: servers alone
+        from helpdesk_numbers.scratch import ScratchFolder
+
+        try:
+            folder = ScratchFolder()
+        except OSError as error:
+            log.warning("last good answers are not shared among workers: %s", error.strerror)
+            return None
+        self.lookup.share(SQLiteAnswers(folder.path, self.settings.last_known_good))
+        return folder
 
 
 def current_service() -> Service:

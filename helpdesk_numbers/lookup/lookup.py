@@ -15,6 +15,7 @@ from .bulkhead import Bulkhead
 from .calls import AccountCalls, Call
 from .result import LeftOut, Number, Outcome, Result, StaticResults
 from .rules import apply_rule, query_for
+from .shared import SharedAnswers
 from .stale import LastKnownGood
 
 
@@ -46,6 +47,11 @@ class Lookup:
         self._lock = threading.Lock()
         self._static = StaticResults()
         self.bulkhead = Bulkhead(threads)
+
+    def share(self, shared: SharedAnswers) -> None:
+        """Share last good answers with the instance's other workers."""
+        if self._stale:
+            self._stale.shared = shared
 
     def look_up(self, portal_id: int, user_id: int, *, full: bool = False) -> Result:
         """Return the numbers that the user may see now, in time whatever the carriers do.

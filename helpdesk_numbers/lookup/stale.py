@@ -12,10 +12,15 @@ from providers.base.errors import Refused
 from providers.base.provider import PhoneNumber, Provider, Query
 
 from .breaker import Answer
+from .shared import SharedAnswers
 
 MAX_BYTES = 16 * 1024 * 1024
 """For one worker, about 60,000 numbers in at most 16,000 answers. The least recently used go
 first."""
+
+
+EVERY_S = 1.0
+"""How often an answer to the same question is shared with other workers, or looked for there."""
 
 
 class _Entry(NamedTuple):
@@ -28,7 +33,8 @@ class LastKnownGood:
     """Answers younger than `max_age_s`, each under its account and what was asked for.
 
     An account is the object, so that one whose credentials were changed in the directory starts
-    with nothing. `clock` gives seconds and only goes forward.
+    with nothing. `shared` is where an instance's workers find each other's. `clock` gives seconds
+    and only goes forward.
     """
 
     def __init__(
@@ -37,7 +43,10 @@ class LastKnownGood:
         clock: Callable[[], float] = time.monotonic,
         max_bytes: int = MAX_BYTES,
     ) -> None:
+        self.shared: SharedAnswers | None = None
         self._clock, self._max_bytes = clock, max_bytes
+        self._looked_at: TTLCache[tuple[Provider, Query], bool] = TTLCache(1_000, EVERY_S, clock)
+        self._put_at: TTLCache[tuple[Provider, Query], bool] = TTLCache(1_000, EVERY_S, clock)
         self._lock = threading.Lock()
         self._refused_at: WeakKeyDictionary[Provider, float] = WeakKeyDictionary()
         self._answers: TTLCache[tuple[Provider, Query], _Entry] = TTLCache(
@@ -56,19 +65,46 @@ class LastKnownGood:
                 self._answers.pop((account, query), None)
                 if entry.size <= self._max_bytes:
                     self._answers[account, query] = entry
+                    if self.shared and (account, query) not in self._put_at:
+                        self._put_at[account, query] = True
+                        self.shared.put(account, query, answer, began)
             elif isinstance(answer, Refused) and answer.status in (401, 403):
-                self._refused_at[account] = self._clock()
-                for key in [key for key in self._answers if key[0] is account]:
-                    del self._answers[key]
+                if self.shared:
+                    self.shared.refuse(account, self._clock())
+                self._forget(account, self._clock())
+
+    def _forget(self, account: Provider, at: float) -> None:
+        self._refused_at[account] = at
+        for key in [key for key in self._answers if key[0] is account]:
+            if self._answers[key].at <= at:
+                del self._answers[key]
 
     def find(self, account: Provider, query: Query) -> tuple[list[PhoneNumber], float] | None:
         """Return the younger of the answers to this query and to everything, and its age in
         seconds; None if there is none. The rule is not applied."""
         with self._lock:
             keys = {(account, query), (account, account.full(query))}
+            if self.shared:
+                self._learn(self.shared, account, keys)
             entries = filter(None, map(self._answers.get, keys))
             youngest = max(entries, key=lambda entry: entry.at, default=None)
             return (youngest.numbers, self._clock() - youngest.at) if youngest else None
+
+    def _learn(
+        self, shared: SharedAnswers, account: Provider, keys: set[tuple[Provider, Query]]
+    ) -> None:
+        """Take over what other workers know of the account."""
+        refused_at = shared.refused_at(account)
+        if refused_at > self._refused_at.get(account, refused_at - 1):
+            self._forget(account, refused_at)
+        if keys <= self._looked_at.keys():
+            return
+        self._looked_at.update(dict.fromkeys(keys, True))
+        for key in keys:
+            found = shared.newest(*key)
+            mine = self._answers.get(key)
+            if found and (mine is None or mine.at < found[1]) and found[1] > refused_at:
+                self._answers[key] = _Entry(*found, _size(found[0]))
 
 
 def _size(numbers: list[PhoneNumber]) -> int:

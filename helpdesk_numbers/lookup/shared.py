@@ -1,0 +1,30 @@
+"""What the workers of an instance, and later the instances, share of an account's answers.
+
+Times are seconds of the monotonic clock, which is one for all processes of a machine.
+"""
+
+from typing import Protocol
+
+from providers.base.provider import PhoneNumber, Provider, Query
+
+
+class SharedAnswers(Protocol):
+    """Where workers find each other's answers. None of it raises."""
+
+    def put(self, account: Provider, query: Query, numbers: list[PhoneNumber], at: float) -> None:
+        """Keep an answer, some time soon, unless the account was refused after it began (`at`)."""
+
+    def newest(self, account: Provider, query: Query) -> tuple[list[PhoneNumber], float] | None:
+        """Return the last answer to the query, and its time."""
+
+    def refuse(self, account: Provider, at: float) -> None:
+        """Forget all answers of the account, and those that began before now."""
+
+    def refused_at(self, account: Provider) -> float:
+        """Return when the account's credentials were last refused; minus infinity if never."""
+
+    def lease(self, account: Provider, now: float, until: float) -> bool:
+        """Return whether this worker may list the account until then: one at a time may."""
+
+    def release(self, account: Provider) -> None:
+        """End the lease."""
