@@ -47,7 +47,7 @@ class Aircall(HTTPProvider):
         total = reply.meta.total
         pages = range(2, -(-(total or 0) // PAGE_SIZE) + 1)
         following = paging.numbered_link(reply.meta.next_page_link, "page", pages)
-        return Page(map(_read, paging.listed(reply.numbers, total)), following)
+        return Page(map(_read, paging.listed(reply.numbers, total)), following, total)
 
 
 def _read(number: JSON) -> PhoneNumber:

@@ -56,7 +56,7 @@ class Plivo(HTTPProvider):
         following = paging.numbered_link(
             reply.meta.next, "offset", range(PAGE_SIZE, total or 0, PAGE_SIZE)
         )
-        return Page(map(_read, paging.listed(reply.objects, total)), following)
+        return Page(map(_read, paging.listed(reply.objects, total)), following, total)
 
 
 def _read(number: JSON) -> PhoneNumber:

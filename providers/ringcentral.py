@@ -64,7 +64,7 @@ class RingCentral(OAuthProvider):
         return Request(path, {"page": 1, "perPage": PAGE_SIZE})
 
     def read_page(self, reply: _Reply) -> Page:
-        return Page(map(_read, reply.listed()), reply.following())
+        return Page(map(_read, reply.listed()), reply.following(), reply.paging.total_elements)
 
     def first_users(self, email: str | None) -> Request:
         path = "restapi/v1.0/account/~/extension"

@@ -53,8 +53,8 @@ class Telnyx(HTTPProvider):
 
     def read_page(self, reply: _Reply) -> Page:
         numbers = paging.listed(reply.data, reply.meta.total_results)
-        last = reply.meta.total_pages
-        return Page(map(_read, numbers), paging.count_up("page[number]", last, side_by_side=True))
+        following = paging.count_up("page[number]", reply.meta.total_pages, side_by_side=True)
+        return Page(map(_read, numbers), following, reply.meta.total_results)
 
 
 def _read(number: JSON) -> PhoneNumber:

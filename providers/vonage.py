@@ -47,9 +47,8 @@ class Vonage(HTTPProvider):
 
     def read_page(self, reply: _Reply) -> Page:
         last = -(-reply.count // PAGE_SIZE)
-        return Page(
-            map(_read, reply.numbers or ()), paging.count_up("index", last, side_by_side=True)
-        )
+        following = paging.count_up("index", last, side_by_side=True)
+        return Page(map(_read, reply.numbers or ()), following, reply.count)
 
 
 def _read(number: JSON) -> PhoneNumber:

@@ -55,6 +55,7 @@ class Zoom(OAuthProvider):
         return Page(
             map(_read, paging.listed(reply.phone_numbers, reply.total_records)),
             paging.token("next_page_token", reply.next_page_token),
+            reply.total_records,
         )
 
     def first_users(self, email: str | None) -> Request:

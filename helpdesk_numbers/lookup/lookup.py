@@ -13,6 +13,7 @@ from providers.base.provider import Deadline, PhoneNumber, Provider, Query
 from .breaker import Answer
 from .bulkhead import Bulkhead
 from .calls import AccountCalls, Call
+from .long import LongListings
 from .result import LeftOut, Number, Outcome, Result, StaticResults
 from .rules import apply_rule, query_for
 from .shared import SharedAnswers
@@ -43,6 +44,7 @@ class Lookup:
         self._directories = directories
         self._deadline_s = deadline_s
         self._stale = LastKnownGood(last_known_good_s) if last_known_good_s else None
+        self._long = LongListings(self._stale, deadline_s, _answer_of) if self._stale else None
         self._calls: WeakKeyDictionary[Provider, AccountCalls] = WeakKeyDictionary()
         self._lock = threading.Lock()
         self._static = StaticResults()
@@ -110,6 +112,8 @@ class Lookup:
         now = time.monotonic()
         if account.fixed:
             return Call.finished(account, query, _answer_of(account, query), now), False
+        if self._long and (error := self._long.instead(account, full)):
+            return Call.finished(account, query, error, now), False
         return self._calls_of(account).join(account, query, full, now)
 
     def _submit(self, call: Call) -> None:
@@ -120,7 +124,9 @@ class Lookup:
     def _make(self, call: Call) -> None:
         """Make the call, once for all who wait for it."""
         if call.query.deadline.left():
-            self._end(call, _answer_of(call.account, call.query))
+            answer = _answer_of(call.account, call.query)
+            long = self._long and self._long.unfinished(call.account, call.query, answer)
+            self._end(call, long or answer, counts=not long)
         else:
             self._end(call, Unreachable(_NO_THREAD), counts=False)
 

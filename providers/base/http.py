@@ -40,10 +40,12 @@ def bearer(token: str) -> dict[str, str]:
 
 
 class Page(NamedTuple):
-    """A page's numbers, and the request for the next one, how to make it, or None."""
+    """A page's numbers, the request for the next one, how to make it, or None; and how many numbers
+    all pages have, if the carrier says so."""
 
     numbers: Iterable[PhoneNumber]
     next: Request | Next | None = None
+    total: int | None = None
 
 
 class User(NamedTuple):
@@ -193,6 +195,7 @@ class HTTPProvider(Provider):
         def read(answer: Answer) -> tuple[Page, bool, object]:
             page = self.read_page(self.decode(self._body(answer)))
             numbers = list(_each(page.numbers, _unread))
+            listing.query.progress.advance(len(numbers), page.total)
             return page._replace(numbers=numbers), bool(numbers), page.next
 
         return walk(listing, first, partial(self.fetch, listing), read)
@@ -205,6 +208,7 @@ class HTTPProvider(Provider):
         def read(answer: Answer) -> tuple[list[User], bool, object]:
             page = self.read_users(decode_json(self._body(answer), self.UserReply))
             users = list(filter(None, _each(page.users, lambda _: None)))
+            listing.query.progress.advance(0)
             return users, bool(users), page.next
 
         first = self.first_users(None if owner == ANYBODY else owner)

@@ -56,6 +56,30 @@ class Deadline:
         return max(0.0, self._at - time.monotonic())
 
 
+class Progress:
+    """How far a listing has come: written by the thread that lists, read by any.
+
+    `began` and `at`, when the last page came, are seconds of the monotonic clock; `total` is how
+    many numbers there are, if the carrier says so.
+    """
+
+    def __init__(self) -> None:
+        self.began = self.at = time.monotonic()
+        self.pages = self.numbers = 0
+        self.total: int | None = None
+
+    def advance(self, numbers: int, total: int | None = None) -> None:
+        """Record that a page came, with so many numbers."""
+        self.at = time.monotonic()
+        self.pages, self.numbers, self.total = self.pages + 1, self.numbers + numbers, total
+
+    def whole_s(self, now: float) -> float | None:
+        """Return how many seconds the whole takes at this pace, if the carrier told the total."""
+        if not (self.total and self.numbers):
+            return None
+        return (now - self.began) * max(1.0, self.total / self.numbers)
+
+
 ANYBODY = "@"
 """The `owner` of a query whose answer is to serve the rules of all users by e-mail address."""
 
@@ -68,14 +92,15 @@ class Query:
     `owner` is an e-mail address, a user id or ANYBODY, and not only for asking less: where numbers
     know their users by id alone, it says whose addresses have to be found. With
     `owner="anna@acme.example"`, an adapter looks up her user id; with ANYBODY, all users'.
-    `deadline` is when the answer is due; an `HTTPProvider` keeps it by itself. Queries that differ
-    in nothing else are equal.
+    `deadline` is when the answer is due, and `progress` how far it has come; an `HTTPProvider`
+    keeps both by itself. Queries that differ in nothing else are equal.
     """
 
     numbers: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     owner: str | None = None
     deadline: Deadline = field(default_factory=lambda: Deadline(10), compare=False)
+    progress: Progress = field(default_factory=Progress, compare=False, repr=False)
 
 
 class Provider:

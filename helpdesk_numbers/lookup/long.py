@@ -1,0 +1,135 @@
+"""Accounts whose listing outlasts the deadline: it is made in the background, and stands in.
+
+Where pages go by cursor, one after another, an account of thousands of numbers takes longer than
+HubSpot waits. A listing that had begun to come when the deadline came is begun anew beside the
+requests, for up to LONGEST_S, one an account in an instance. What it brings is the account's last
+known good answer, and is listed again when asked for and older than it took.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from weakref import WeakKeyDictionary
+
+from providers.base.errors import ProviderError, Unreachable
+from providers.base.provider import Deadline, Progress, Provider, Query
+
+from .breaker import Answer
+from .stale import LastKnownGood
+
+LONGEST_S = 60.0
+"""How long such a listing may take."""
+
+MOST_AT_A_TIME = 8
+"""How many a worker makes side by side; further ones are begun when asked for again."""
+
+MARGIN = 1.15
+"""By how much a listing may take longer than expected, for a `Retry-After` to be true."""
+
+
+class Unfinished(Unreachable):
+    """The listing takes longer than a request can wait; it goes on without the request."""
+
+
+class _Account:
+    """What is known of an account whose listing is long."""
+
+    def __init__(self, expected_s: float) -> None:
+        self.expected_s = expected_s
+        self.progress: Progress | None = None  # of the listing that is under way here
+
+    def left_s(self, now: float) -> float:
+        """Seconds until the listing is whole, as far as can be told."""
+        if self.progress is None:
+            return self.expected_s
+        gone_s = now - self.progress.began
+        return max(self.progress.whole_s(now) or self.expected_s, 1.25 * gone_s) - gone_s
+
+
+class _WhileItComes(Deadline):
+    """LONGEST_S in all, as long as each page comes within a request's own deadline."""
+
+    def __init__(self, progress: Progress, page_s: float) -> None:
+        super().__init__(LONGEST_S)
+        self._progress, self._page_s = progress, page_s
+
+    def left(self) -> float:
+        silent_s = time.monotonic() - self._progress.at
+        return min(super().left(), max(0.0, self._page_s - silent_s))
+
+
+class LongListings:
+    """The long listings of a worker. `ask` lists an account, whatever happens; threads share it."""
+
+    def __init__(
+        self, kept: LastKnownGood, deadline_s: float, ask: Callable[[Provider, Query], Answer]
+    ) -> None:
+        self._kept, self._deadline_s, self._ask = kept, deadline_s, ask
+        self._lock = threading.Lock()
+        self._accounts: WeakKeyDictionary[Provider, _Account] = WeakKeyDictionary()
+        self._running = 0
+
+    def instead(self, account: Provider, full: Query) -> ProviderError | None:
+        """Return what to answer instead of a call to an account that is known to be long, and list
+        it if that is due; None if it may be called."""
+        known = self._accounts.get(account)
+        return self._go_on(account, full, known) if known else None
+
+    def unfinished(self, account: Provider, query: Query, answer: Answer) -> ProviderError | None:
+        """Return what to answer for a call that the deadline broke off while pages came, and list
+        the account in the background; None if it was not so."""
+        progress, now = query.progress, time.monotonic()
+        broke_off = isinstance(answer, Unreachable) and not query.deadline.left()
+        if not (broke_off and progress.pages and account.keeps_deadline):
+            return None
+        expected_s = progress.whole_s(now) or 2 * (now - progress.began)
+        with self._lock:
+            known = self._accounts.setdefault(account, _Account(expected_s))
+        return self._go_on(account, account.full(query), known)
+
+    def _go_on(self, account: Provider, full: Query, known: _Account) -> ProviderError:
+        now = time.monotonic()
+        found = self._kept.find(account, full)
+        if found is None or found[1] > known.expected_s:
+            self._begin(account, full, known)
+        error = Unfinished("its listing takes longer than a request may wait, and goes on")
+        error.retry_after_s = max(1.0, MARGIN * known.left_s(now))
+        error.account, error.provider = account.account, account.name
+        return error
+
+    def _begin(self, account: Provider, full: Query, known: _Account) -> None:
+        """List the account on a thread of its own, unless this instance does so already."""
+        progress = Progress()
+        deadline = _WhileItComes(progress, self._deadline_s)
+        query = Query(owner=full.owner, deadline=deadline, progress=progress)
+        with self._lock:
+            if known.progress or self._running >= MOST_AT_A_TIME:
+                return
+            shared, now = self._kept.shared, progress.began
+            if shared and not shared.lease(account, now, now + LONGEST_S + self._deadline_s):
+                return
+            known.progress, self._running = progress, self._running + 1
+        try:
+            args = account, query, known
+            threading.Thread(target=self._list, args=args, daemon=True, name="listing").start()
+        except RuntimeError:  # the system gives no more
+            self._end(account, known)
+
+    def _list(self, account: Provider, query: Query, known: _Account) -> None:
+        began = query.progress.began
+        answer = self._ask(account, query)
+        took_s = time.monotonic() - began
+        self._kept.record(account, query, answer, began)
+        with self._lock:
+            known.expected_s = took_s
+            if isinstance(answer, ProviderError) or took_s < self._deadline_s / 2:
+                self._accounts.pop(
+                    account, None
+                )  # requests may call it again, and learn what is wrong
+        self._end(account, known)
+
+    def _end(self, account: Provider, known: _Account) -> None:
+        with self._lock:
+            known.progress, self._running = None, self._running - 1
+        if self._kept.shared:
+            self._kept.shared.release(account)
