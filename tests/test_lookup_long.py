@@ -20,8 +20,8 @@ from providers.testing import Asked, Carrier, Reply
 from tests.support.accounts import Fixed
 
 PAGES = 8
-PAGE_S = 0.2
-DEADLINE_S = 0.6
+PAGE_S = 0.25
+DEADLINE_S = 1.0
 """A page comes well within the deadline, and all of them do not."""
 
 
@@ -144,7 +144,7 @@ def test_a_listing_that_stops_coming_is_given_up() -> None:
     with Carrier(slow) as carrier:
         lookup = lookup_of(cursors(carrier.url))
         assert isinstance(lookup.look_up(1, 1).failure, Unfinished)
-        slow.page_s = 1.5
+        slow.page_s = 2.5
         for _ in range(300):
             failure = lookup.look_up(1, 1).failure
             if slow.listings > 2:
