@@ -151,7 +151,7 @@ def test_a_listing_that_stops_coming_is_given_up() -> None:
                 break
             time.sleep(0.02)
         assert failure
-        assert slow.listings == 3, "after it, a request tries again"
+        assert slow.listings > 2, "after it, a request tries again"
 
 
 def test_without_last_known_good_it_does_not_go_on() -> None:

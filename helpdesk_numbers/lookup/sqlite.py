@@ -166,33 +166,28 @@ class SQLiteAnswers:
 
     def _run(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
         """Do it in a transaction of its own, one at a time in a process; None if it failed."""
-        if time.monotonic() < self._broken_until:
-            return None
-        try:
-            with self._connected:
-                if self._connection is None or self._connection[0] != os.getpid():
-                    opened = sqlite3.connect(
-                        self._path, timeout=0.5, check_same_thread=False, factory=_Connection
-                    )
-                    self._connection = os.getpid(), opened  # its parent's passes no fork
-                    opened.executescript(_TABLES)
-                _, connection = self._connection
+        with self._connected:
+            if time.monotonic() < self._broken_until:
+                return None
+            try:
+                connection = self._current()
                 with connection:
                     return work(connection)
-        except sqlite3.Error as error:
-            self._connection = None
-            self._broken_until = time.monotonic() + PAUSE_S
-            log.warning("last good answers are not shared among workers for now: %s", error)
-            return None
+            except sqlite3.Error as error:
+                self._connection = None
+                self._broken_until = time.monotonic() + PAUSE_S
+                log.warning("last good answers are not shared among workers for now: %s", error)
+                return None
 
-
-def _plain(value: object) -> str:
-    """Of a secret, the text itself."""
-    return str.__str__(value) if isinstance(value, str) else repr(value)
-
-
-def _asked(query: Query) -> str:
-    return repr((query.numbers, query.names, query.owner))
+    def _current(self) -> sqlite3.Connection:
+        """This process's connection: its parent's passes no fork."""
+        if self._connection is None or self._connection[0] != os.getpid():
+            opened = sqlite3.connect(
+                self._path, timeout=0.5, check_same_thread=False, factory=_Connection
+            )
+            opened.executescript(_TABLES)
+            self._connection = os.getpid(), opened
+        return self._connection[1]
 
 
 def _work(queue: Queue[Callable[[], None]]) -> None:
