@@ -190,6 +190,15 @@ class SQLiteAnswers:
         return self._connection[1]
 
 
+def _plain(value: object) -> str:
+    """Of a secret, the text itself."""
+    return str.__str__(value) if isinstance(value, str) else repr(value)
+
+
+def _asked(query: Query) -> str:
+    return repr((query.numbers, query.names, query.owner))
+
+
 def _work(queue: Queue[Callable[[], None]]) -> None:
     while True:
         queue.get()()
