@@ -1,6 +1,7 @@
 """The service: settings, directory, lookup, routes, commands, error table. Wiring only."""
 
 import math
+import os
 import traceback
 from collections.abc import Mapping
 from typing import Any
@@ -78,6 +79,8 @@ def _command_is_looked_up() -> bool:
     """Whether this app is made for a command, which reads for itself what it needs of the settings:
     `flask check` has to start whatever is wrong with them. `flask run` serves, and is none."""
     context = click.get_current_context(silent=True)
+    if "_FLASK_COMPLETE" in os.environ:  # a shell asks what there is
+        return True
     return context is not None and isinstance(context.command, FlaskGroup)
 
 

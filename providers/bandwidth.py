@@ -34,6 +34,9 @@ Id = Annotated[str, Meta(pattern=r"^[0-9]+\Z", title="digits")]
 
 class Bandwidth(OAuthProvider):
     name = "bandwidth"
+    credentials = (
+        "the API credential needs the role Numbers, in this account; legacy users end on 2026-12-02"
+    )
     base_url = "https://api.bandwidth.com/api/v2"
     oauth_url = "/api/v1/oauth2/token"
     error_code_at = "ErrorCode", "Code", *OAuthProvider.error_code_at

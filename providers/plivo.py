@@ -31,6 +31,7 @@ class _Reply(msgspec.Struct):
 
 class Plivo(HTTPProvider):
     name = "plivo"
+    credentials = "compare auth_id and auth_token with the overview in Plivo's console"
     base_url = "https://api.plivo.com/v1"
     Reply = _Reply
     error_code_at = "error_code", "error"

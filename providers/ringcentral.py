@@ -40,6 +40,10 @@ class _Reply(msgspec.Struct):
 
 class RingCentral(OAuthProvider):
     name = "ringcentral"
+    credentials = (
+        "the JWT must be an administrator's, for this app and environment, and the app "
+        "needs ReadAccounts"
+    )
     base_url = "https://platform.ringcentral.com"
     oauth_url = "restapi/oauth/token"
     Reply = UserReply = _Reply

@@ -32,6 +32,7 @@ class _Reply(msgspec.Struct):
 
 class SignalWire(HTTPProvider):
     name = "signalwire"
+    credentials = "the API token must be of this project and space, and have the scope Numbers"
     Reply = _Reply
     error_code_at = "errors.0.code", "code", "error"
 

@@ -28,6 +28,9 @@ class _Reply(msgspec.Struct):
 
 class Telnyx(HTTPProvider):
     name = "telnyx"
+    credentials = (
+        "make an API key (v2) in the portal's API Keys, of the account that has the numbers"
+    )
     base_url = "https://api.telnyx.com/v2"
     retry_after = ("Retry-After", "x-ratelimit-reset")
     Reply = _Reply

@@ -34,6 +34,10 @@ class _Page(Struct):
 
 class Twilio(HTTPProvider):
     name = "twilio"
+    credentials = (
+        "compare account_sid and auth_token with Account Info in Twilio's console; an API "
+        "key needs both halves, and the region's own"
+    )
     base_url = "https://api.twilio.com"
     narrows = frozenset({"numbers"})
     Reply = _Page
@@ -59,6 +63,12 @@ class Twilio(HTTPProvider):
             by_key = self.api_key is not None and self.api_secret is not None
             if by_key == (self.auth_token is not None) or (self.api_key is None) == by_key:
                 raise ValueError("auth_token: give it, or api_key and api_secret instead")
+            if self.region and not re.fullmatch(r"[a-z]{2}\d", self.region):
+                raise ValueError("region: such as ie1; dublin is an edge, and both are no URLs")
+            if self.edge and not re.fullmatch(r"[a-z]+(-[a-z0-9]+)*", self.edge):
+                raise ValueError("edge: such as dublin; ie1 is a region, and both are no URLs")
+            if self.region and self.region != "us1" and not (self.edge or self.base_url):
+                raise ValueError("edge: missing: a region needs its edge, such as dublin for ie1")
 
     options: Options
     _longest = 1  # pages, as far as any listing of this account got

@@ -24,6 +24,7 @@ class _Reply(msgspec.Struct):
 
 class Vonage(HTTPProvider):
     name = "vonage"
+    credentials = "compare api_key and api_secret with API Settings in Vonage's dashboard"
     base_url = "https://rest.nexmo.com"
     Reply = _Reply
     error_code_at = "error-code", "type"

@@ -28,6 +28,10 @@ class _UserReply(msgspec.Struct):
 
 class Zoom(OAuthProvider):
     name = "zoom"
+    credentials = (
+        "activate the Server-to-Server OAuth app, and give it "
+        "phone:read:list_numbers:admin and phone:read:list_users:admin"
+    )
     base_url = "https://api.zoom.us/v2"
     oauth_url = "https://zoom.us/oauth/token"
     Reply, UserReply = _Reply, _UserReply

@@ -261,8 +261,9 @@ def test_a_file_put_right_is_taken_up_again(file: Path, caplog: pytest.LogCaptur
 def test_a_broken_file_is_a_fault_at_the_start(file: Path, tmp_path: Path) -> None:
     with pytest.raises(Faults, match=r"none\.toml: cannot be read \(No such file or directory\)"):
         DirectoryFile(ENVIRON, str(tmp_path / "none.toml"))
-    with pytest.raises(Faults, match=r"cannot be read \(Is a directory\)"):
-        DirectoryFile(ENVIRON, str(tmp_path))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(Faults, match=r"it has no \*\.toml"):
+        DirectoryFile(ENVIRON, str(tmp_path / "empty"))
     file.write_bytes(b"\xff")
     with pytest.raises(Faults, match=r"directory\.toml: cannot be read \(it is not UTF-8\)"):
         DirectoryFile(ENVIRON, str(file))

@@ -136,9 +136,30 @@ def test_options_that_make_no_account_are_refused(options: dict[str, str]) -> No
     assert TOKEN not in str(caught.value)
 
 
-def test_a_line_feed_is_no_part_of_an_account_sid() -> None:
-    with pytest.raises(Faults, match="account_sid: expected an account SID"):
-        account({"MINE": "AC1\n"}, account_sid="env:MINE")
+def test_what_stands_around_a_variables_value_is_no_part_of_it() -> None:
+    """A secret out of a file ends in a line feed: https://github.com/kubernetes/kubernetes/issues/23404"""
+    mine = account({"MINE": " AC1\n"}, account_sid="env:MINE")
+    assert mine.options.account_sid == "AC1"
+    with pytest.raises(Faults, match="account_sid: the environment variable MINE is not set"):
+        account({"MINE": " \n"}, account_sid="env:MINE")
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        ({"region": "ie1"}, "edge: missing"),
+        ({"region": "dublin.ie1"}, "region: such as ie1"),
+        ({"region": "dublin", "edge": "ie1"}, "region: such as ie1"),
+        ({"region": "https://api.dublin.ie1.twilio.com", "edge": "dublin"}, "region: such as ie1"),
+        ({"edge": "https://dublin.twilio.com"}, "edge: such as dublin"),
+        ({"edge": "dublin.ie1"}, "edge: such as dublin"),
+    ],
+)
+def test_regions_that_no_host_has_are_told_at_the_start(
+    options: dict[str, str], fault: str
+) -> None:
+    with pytest.raises(Faults, match=fault):
+        account(**options)
 
 
 def test_a_base_url_may_have_a_path(carrier: Carrier) -> None:
@@ -155,7 +176,7 @@ def test_a_base_url_may_have_a_path(carrier: Carrier) -> None:
     ("options", "host"),
     [
         ({}, "api.twilio.com"),
-        ({"region": "ie1"}, "api.ie1.twilio.com"),
+        ({"region": "us1"}, "api.us1.twilio.com"),
         ({"edge": "dublin"}, "api.dublin.us1.twilio.com"),
         ({"region": "ie1", "edge": "dublin"}, "api.dublin.ie1.twilio.com"),
     ],

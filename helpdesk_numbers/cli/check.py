@@ -1,7 +1,6 @@
-"""`flask check`: how the checks are run, and how their findings are printed."""
+"""`flask check`: everything that can be wrong, in the order in which to put it right."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from itertools import chain
@@ -11,50 +10,84 @@ import click
 from helpdesk_numbers.service import Service, current_service
 from helpdesk_numbers.settings import ConfigurationError
 
-from . import checks, checks_outside
+from . import checks, checks_outside, checks_values, progress
 from .checks import Check, Finding, LeftOut, Subject
-from .output import Command, as_json, emit, example, wants_json, with_remedy
+from .options import portal
+from .output import Command, as_json, count, emit, example, style, wants_json, with_remedy
+
+AT_ONCE = 16
+"""Accounts that are asked side by side."""
+
+MANY = 20
+"""From so many accounts on, those that answer are counted in one line."""
 
 
 @click.command(cls=Command, epilog=example("check --offline"))
 @click.option(
     "--offline", is_flag=True, help="Ask nobody outside: check the settings and directory alone."
 )
+@portal
+@click.option("--quiet", "-q", is_flag=True, help="Show only what is wrong, and warnings.")
 @as_json
-def check(offline: bool) -> None:
+def check(offline: bool, portal_id: int | None, quiet: bool) -> None:
     """Check everything that can be wrong, and say what to do about it.
 
-    It checks the settings, variables that look like settings but are not, the directory, each
-    account's credentials (by listing its numbers), rules that match no number, the clock,
-    PUBLIC_URL and the service that answers there, and the registration with HubSpot. Exits with 1
-    if anything is wrong.
+    It checks the settings, variables that look like settings but are not, values that look odd, the
+    directory, each account's credentials (by listing its numbers), rules that match no number, the
+    clock, PUBLIC_URL and the service that answers there, and the registration with HubSpot. With
+    --portal-id, of the directory that portal's part alone. Exits with 1 if anything is wrong.
     """
-    findings = []
-    for finding in find(current_service(), offline):
-        findings.append(finding)
-        if not wants_json():
-            click.echo(_line(finding))
+    findings: list[Finding] = []
+    folded = 0
+    with progress.line() as show:
+        for finding in find(current_service(), offline, portal_id, show):
+            findings.append(finding)
+            if finding.ok and (quiet or finding.folds):
+                folded += finding.folds
+            elif not (wants_json() or (quiet and finding.left_out)):
+                show("")
+                click.echo(_line(finding))
     wrong = sum(finding.ok is False for finding in findings)
-    left_out = sum(finding.ok is None for finding in findings)
-    end = f", {left_out} left out." if left_out else "."
-    emit([finding._asdict() for finding in findings], [f"\n{wrong or 'Nothing'} wrong{end}"])
+    left_out = sum(finding.left_out for finding in findings)
+    warnings = sum(finding.ok is None for finding in findings) - left_out
+    rest = [
+        *([count(warnings, "warning")] if warnings else []),
+        *([f"{left_out} left out"] if left_out else []),
+    ]
+    lines = [f"{style('✓', 'green')} {count(folded, 'account')} answer"] if folded else []
+    if wrong or not quiet:
+        lines.append("\n" + ", ".join([f"{wrong or 'Nothing'} wrong", *rest]) + ".")
+    emit([finding.data() for finding in findings], [] if quiet and not wrong else lines)
     if wrong:
         raise click.exceptions.Exit(1)
 
 
+_MARKS = {True: ("✓", "green"), False: ("✗", "red"), None: ("–", "yellow")}
+
+
 def _line(finding: Finding) -> str:
-    mark, colour = {True: ("✓", "green"), False: ("✗", "red"), None: ("–", "yellow")}[finding.ok]
-    line = f"{click.style(mark, colour)} {finding.check}: {finding.text}"
-    return with_remedy(line, finding.remedy)
+    mark, colour = _MARKS[finding.ok]
+    return with_remedy(f"{style(mark, colour)} {finding.check}: {finding.text}", finding.remedy)
 
 
-def find(service: Service, offline: bool) -> Iterator[Finding]:
+def find(
+    service: Service,
+    offline: bool,
+    portal_id: int | None = None,
+    show: "progress.Show" = lambda _: None,
+) -> Iterator[Finding]:
     """Yield all findings as they come in. A check that fails does not keep others from theirs."""
-    run = partial(_run, Subject(service, offline, {}))
-    yield from chain.from_iterable(map(run, checks.INSIDE))
-    with suppress(ConfigurationError), ThreadPoolExecutor(8) as threads:  # told of above
-        accounts = checks.account_checks(service.directory.current())
-        yield from chain.from_iterable(threads.map(lambda row: [*run(row)], accounts))
+    run = partial(_run, Subject(service, offline, {}, portal_id))
+    yield from chain.from_iterable(map(run, (*checks.INSIDE, *checks_values.VALUES)))
+    with suppress(ConfigurationError):  # told of above
+        directory = service.directory.current()
+        if portal_id is not None and portal_id not in directory.portals:
+            raise click.UsageError(f"portal {portal_id} is not in the directory")
+        accounts = checks.account_checks(directory, portal_id)
+        so_far = partial(_so_far, show, len(accounts))
+        for found in progress.each(lambda row: [*run(row)], accounts, AT_ONCE, so_far):
+            for finding in found:
+                yield finding._replace(folds=len(accounts) >= MANY and finding.ok is True)
         yield from run((checks.compare_rules, ("rules",)))
     try:
         service.settings  # noqa: B018 - read to see whether it can be
@@ -62,6 +95,10 @@ def find(service: Service, offline: bool) -> Iterator[Finding]:
         yield Finding("everything else", None, checks.SETTINGS_FIRST)
     else:
         yield from chain.from_iterable(map(run, checks_outside.OUTSIDE))
+
+
+def _so_far(show: "progress.Show", total: int, done: int) -> None:
+    show(f"{done:,} of {count(total, 'account')} asked")
 
 
 def _run(subject: Subject, check: Check) -> Iterator[Finding]:

@@ -15,25 +15,38 @@ from helpdesk_numbers.lookup.rules import judge, matches_nothing
 from helpdesk_numbers.service import Service
 from helpdesk_numbers.settings import ConfigurationError, Settings
 from providers import PhoneNumber, Provider, ProviderError
-from providers.base.provider import ANYBODY
+from providers.base.provider import ANYBODY, Progress
 
 from .listing import list_with_timeout
 from .output import count, in_words
 from .webhook_url import key_is_due, new_key
 
-ACCOUNT_S = 20.0
+ACCOUNT_S = 60.0
 """What an account gets to list everything; a lookup has LOOKUP_DEADLINE."""
 
 SETTINGS_FIRST = "left out until the settings above are right"
 
 
 class Finding(NamedTuple):
-    """One check: `ok` is None where it was left out, or is a warning; `remedy` says what to do."""
+    """One check: `ok` is None where it was left out, or is a warning; `remedy` says what to do.
+
+    With `folds`, those that are well are counted in one line.
+    """
 
     check: str
     ok: bool | None
     text: str
     remedy: str = ""
+    folds: bool = False
+
+    @property
+    def left_out(self) -> bool:
+        """Return whether it says that something could not be checked."""
+        return self.ok is None and self.text.startswith("left out")
+
+    def data(self) -> dict[str, object]:
+        """Return what `--json` prints of it."""
+        return {"check": self.check, "ok": self.ok, "text": self.text, "remedy": self.remedy}
 
 
 class LeftOut(Exception):
@@ -46,6 +59,11 @@ class Subject(NamedTuple):
     service: Service
     offline: bool
     listed: dict[str, list[PhoneNumber]]
+    portal_id: int | None = None
+
+    def concerns(self, portal_id: int) -> bool:
+        """Return whether that portal is checked: all are, unless one is named."""
+        return self.portal_id in (None, portal_id)
 
     def need_network(self) -> None:
         """Raise LeftOut if nobody outside may be asked."""
@@ -116,7 +134,7 @@ def _directory(subject: Subject) -> Iterator[Finding]:
     text = f"{count(len(accounts), 'account')}, {count(len(portals), 'portal')}"
     yield Finding(name, True, text)
     for portal_id, portal in portals.items():
-        if not portal.accounts:
+        if not portal.accounts and subject.concerns(portal_id):
             yield Finding(f"portals.{portal_id}", None, "no accounts, so nobody sees a number")
 
 
@@ -141,13 +159,14 @@ INSIDE: tuple[Check, ...] = (
 """What can be checked whatever the settings are. A good directory's accounts follow."""
 
 
-def account_checks(directory: Directory) -> list[Check]:
-    """Return a check for each account, which lists its numbers live."""
+def account_checks(directory: Directory, portal_id: int | None = None) -> list[Check]:
+    """Return a check for each account, or each of a portal's, which lists its numbers live."""
     rules = [rule for portal in directory.portals.values() for rule in portal.rules.values()]
     owner = ANYBODY if any("@" in (rule.owner or "") for rule in rules) else None
     return [
         (partial(_account, account, owner), (f"account {name}",))
         for name, account in directory.accounts.items()
+        if portal_id is None or name in directory.portals[portal_id].accounts
     ]
 
 
@@ -156,9 +175,9 @@ def _account(account: Provider, owner: str | None, subject: Subject) -> Iterator
         subject.need_network()
     name = f"account {account.account}"
     of = f"{account.name}: " if account.name != account.account else ""
-    started = time.perf_counter()
+    started, progress = time.perf_counter(), Progress()
     try:
-        numbers = list_with_timeout(account, ACCOUNT_S, owner)
+        numbers = list_with_timeout(account, ACCOUNT_S, owner, progress)
     except ProviderError as error:
         text, remedy = in_words(error)
         yield Finding(name, False, of + text, remedy)
@@ -171,10 +190,16 @@ def _account(account: Provider, owner: str | None, subject: Subject) -> Iterator
         "buy a number that can take calls, set the account's country if its numbers are in national"
         " form, or take the account out of the directory"
     )
-    if late := seconds > (deadline_s := subject.service.settings.lookup_deadline):
-        text += f": LOOKUP_DEADLINE is {deadline_s:.1f} s, so users see none of them"
+    settings, ok = subject.service.settings, usable > 0
+    if seconds > settings.lookup_deadline:
+        text += f": LOOKUP_DEADLINE is {settings.lookup_deadline:.1f} s, so users see "
         remedy = 'give users rules with numbers = ["…"], or split the account'
-    yield Finding(name, usable > 0 and not late, text, remedy)
+        if ok and progress.pages > 1 and settings.last_known_good:
+            text += "its last whole listing, made in the background"
+            yield Finding(name, None, text, remedy)
+            return
+        ok, text = False, f"{text}none of them"
+    yield Finding(name, ok, text, remedy)
 
 
 def compare_rules(subject: Subject) -> Iterator[Finding]:
@@ -182,7 +207,7 @@ def compare_rules(subject: Subject) -> Iterator[Finding]:
     directory, listed, unknown = subject.service.directory.current(), subject.listed, 0
     no_match = "matches no number that can take calls in the user's accounts"
     for portal_id, portal in directory.portals.items():
-        for user_id, rule in portal.rules.items():
+        for user_id, rule in portal.rules.items() if subject.concerns(portal_id) else ():
             names = [n for n in portal.accounts if rule.accounts is None or n in rule.accounts]
             if not all(name in listed for name in names):
                 unknown += 1

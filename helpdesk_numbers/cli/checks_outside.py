@@ -22,6 +22,10 @@ MAX_SKEW_S = 60
 """HubSpot's window is 5 minutes; a clock that is a minute off is broken and gets worse."""
 
 
+V3_ENDS = "; HUBSPOT_API_VERSION=v3 is supported until September 2027: set 2026-09 by then"
+"""docs/registering.md has the source."""
+
+
 def _clock(subject: Subject) -> Iterator[Finding]:
     subject.need_network()
     started, url = time.time(), subject.service.settings.hubspot_api_base_url
@@ -124,7 +128,9 @@ def _registration(subject: Subject) -> Iterator[Finding]:
         yield Finding(name, False, text, connection.UNKNOWN_APP)
         return
     yield from _connection(registered, settings)
-    yield _calling(calling, calling_settings)
+    finding = _calling(calling, calling_settings)
+    ends = V3_ENDS if settings.hubspot_api_version == "v3" else ""
+    yield finding._replace(text=finding.text + ends)
 
 
 def _connection(registered: ChannelConnection | None, settings: Settings) -> Iterator[Finding]:

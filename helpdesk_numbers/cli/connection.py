@@ -120,18 +120,20 @@ def update(url: str | None, ready: bool | None, force: bool) -> None:
 
 @channel_connection.command(epilog=example("channel-connection delete --yes"))
 @click.option("--yes", is_flag=True, help="Delete without asking, as in a script.")
+@as_json
 def delete(yes: bool) -> None:
     """Delete the registration after asking, so that nobody can choose the app for a channel."""
     settings = current_service().settings
     client = make_client(settings)
     before = _registered(client)
     if not yes:
-        click.echo("\n".join(_lines(before, settings)))
+        click.echo("\n".join(_lines(before, settings)), err=wants_json())
         unanswered = "nobody is there to answer, so nothing was deleted; --yes deletes unasked"
-        confirm = partial(click.confirm, abort=True)
+        confirm = partial(click.confirm, abort=True, err=wants_json())
         ask(confirm, click.ClickException(unanswered), "Delete this registration?")
     client.delete()
-    click.echo(f"Deleted.\n{what_users_see(None)}")
+    data = {"before": _hidden(before, settings), "after": None}
+    emit(data, ["Deleted.", what_users_see(None)])
 
 
 def _registered(client: Client) -> ChannelConnection:

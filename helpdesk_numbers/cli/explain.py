@@ -159,8 +159,12 @@ def _read_request(content: bytes) -> FailedRequest:
         hint = "It has to be a JSON object with method, url, headers and body."
         if "$.body" in str(error):
             hint = "The body has to be a string, the exact text that arrived: every byte is signed."
-        elif b'"event"' in content and b'"status"' in content:
-            hint = "To read this service's log lines, add --from-log."
+        elif b'"event"' in content or (content.strip() and not content.lstrip().startswith(b"{")):
+            hint = (
+                "To read this service's log lines, add --from-log. Else, "
+                + hint[0].lower()
+                + hint[1:]
+            )
         elif not content.strip():
             hint = "It is empty. " + hint
         raise click.ClickException(f"not a failed request: {error}\n{hint}") from None

@@ -1,14 +1,18 @@
 """`flask numbers`: what a user sees now, and why."""
 
+import time
 from collections.abc import Iterator
 
 import click
 from tabulate import tabulate
 
+from helpdesk_numbers.lookup.long import LONGEST_S, Unfinished
+from helpdesk_numbers.lookup.lookup import Lookup
 from helpdesk_numbers.lookup.result import Result
 from helpdesk_numbers.service import current_service
 from hubspot.names import friendly_names
 
+from . import progress
 from .options import only_portal, portal, user
 from .output import Command, as_json, emit, example, in_words, with_remedy
 
@@ -28,7 +32,7 @@ def numbers(portal_id: int | None, user_id: int, explain: bool) -> None:
     service = current_service()
     lookup = service.lookup  # first, for it says what is wrong with the settings
     portal_id = portal_id or only_portal(service)
-    result = lookup.look_up(portal_id, user_id, full=explain)
+    result = _look_up(lookup, portal_id, user_id, explain)
     names = friendly_names((number.name, number.e164) for number in result.numbers)
     data = {
         "portalId": portal_id,
@@ -60,6 +64,29 @@ def numbers(portal_id: int | None, user_id: int, explain: bool) -> None:
     emit(data | ({"leftOut": result.left_out} if explain else {}), _lines(result, names, explain))
     if result.failure:
         raise click.exceptions.Exit(1)
+
+
+def _look_up(lookup: Lookup, portal_id: int, user_id: int, explain: bool) -> Result:
+    """The result, once listings that outlast a request's deadline are whole."""
+
+    def ask(_: bool) -> Result | Exception:
+        try:
+            return lookup.look_up(portal_id, user_id, full=explain)
+        except Exception as error:
+            return error
+
+    began = time.monotonic()
+    with progress.line() as show:
+        while True:
+            gone_s = time.monotonic() - began
+            show(f"asking the accounts, {gone_s:.0f} s")
+            (result,) = progress.each(ask, [True], 1, lambda _: None)
+            if isinstance(result, Exception):
+                raise result
+            errors = (outcome.error for outcome in result.outcomes if outcome.age_s is None)
+            if gone_s > LONGEST_S or not any(isinstance(error, Unfinished) for error in errors):
+                return result
+            time.sleep(progress.LOOK_S)
 
 
 def _lines(result: Result, names: list[str], explain: bool) -> Iterator[str]:

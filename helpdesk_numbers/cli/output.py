@@ -1,9 +1,11 @@
 """What the commands share that print: `--json`, also of failures, remedies and counts."""
 
 import json
+import os
+import sys
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 import msgspec
@@ -31,9 +33,18 @@ class Command(click.Command):
     """A command of which `--json` prints JSON even when it fails: `{"error": …}`."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command, and print its failure as JSON too if `--json` is given."""
+        """Run the command, and print its failure as JSON too if `--json` is given.
+
+        Ctrl-C ends it at once with 130, as shells have it, whatever its threads wait for.
+        """
         try:
             return self.run(ctx)
+        except KeyboardInterrupt:
+            _leave()
+        except click.Abort as abort:
+            if isinstance(abort.__context__, KeyboardInterrupt):
+                _leave()
+            raise
         except click.ClickException as error:
             if wants_json():
                 print_json({"error": error.format_message()})
@@ -42,6 +53,12 @@ class Command(click.Command):
     def run(self, ctx: click.Context) -> Any:
         """Run the command. A group may turn its own errors into ClickExceptions here."""
         return super().invoke(ctx)
+
+
+def _leave() -> NoReturn:
+    click.echo(err=True)
+    sys.stdout.flush()
+    os._exit(130)
 
 
 class Group(Command, AppGroup):
@@ -71,6 +88,12 @@ def emit(data: object, lines: Iterable[str]) -> None:
     else:
         for line in lines:
             click.echo(line)
+
+
+def style(text: str, colour: str) -> str:
+    """Return the text in a colour, which click leaves out where there is no terminal; none with
+    NO_COLOR: https://no-color.org"""
+    return text if os.environ.get("NO_COLOR") else click.style(text, colour)
 
 
 def count(number: int, noun: str) -> str:
@@ -111,4 +134,4 @@ def in_words(error: ProviderError) -> tuple[str, str]:
     """Return what a carrier's failure is, when to try again if it says, and what to do about it."""
     wait = f", try again in {error.retry_after_s:.0f} s" if error.retry_after_s else ""
     changed = "check base_url if it is set; if it is right, the carrier changed its API: report it"
-    return f"{error}{wait}", _REMEDIES.get(error.outcome, changed)
+    return f"{error}{wait}", error.remedy or _REMEDIES.get(error.outcome, changed)

@@ -83,7 +83,7 @@ def _in_lines(provider: dict[str, Any]) -> str:
 @click.option(
     "--deadline",
     type=click.FloatRange(0.1, 120),
-    default=10.0,
+    default=60.0,
     show_default=True,
     help="Seconds for the whole answer.",
 )

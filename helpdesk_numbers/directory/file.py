@@ -1,26 +1,33 @@
-"""Where the directory in force comes from: a file, taken up anew when edited, or one account."""
+"""Where the directory in force comes from: a file or folder, taken up anew when edited, or one
+account."""
 
 import logging
 import mmap
 import os
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from providers.base.options import Faults, Problems
+from providers.base.options import Faults
 from providers.base.provider import Provider
 
+from .folder import MergedFiles, is_toml
 from .model import Directory, DirectoryRefused, Portal
+from .text import read_file
 from .toml import parse
 
 log = logging.getLogger(__name__)
+
+MANY, MANY_S = 50, 0.5
+"""A folder of more files is looked at so often, in seconds, and not at each request."""
 
 _UNREAD = -1
 """The stamp of a file that could not be read, which no file has: it is tried at each request."""
 
 
 class DirectoryFile:
-    """The directory of a file, taken up anew when edited, or of a text.
+    """The directory of a file or a folder of files, taken up anew when edited, or of a text.
 
     A file with faults is refused with one log line, and the earlier directory stays in force,
     unless another process may have taken up a newer one: then there is none until the file is good,
@@ -29,6 +36,7 @@ class DirectoryFile:
     """
 
     _faults: Sequence[str] = ()
+    _scanned, _scanned_at, _merged = 0, 0.0, None
 
     def __init__(
         self, environ: Mapping[str, str], path: str | None, text: str | None = None
@@ -42,8 +50,15 @@ class DirectoryFile:
         # The stamp that any process took up last. Those forked from this one share it.
         self._newest = memoryview(mmap.mmap(-1, 8)).cast("q")
         self._newest[0] = self._stamp
-        text = _read(self._path) if self._path else text or ""
-        self._directory = parse(text, environ, name=str(self._path or "DIRECTORY_TOML"))
+        self._merged = MergedFiles(environ) if self._path and self._path.is_dir() else None
+        if self._merged and self._path:
+            merged, error = self._merged.read(self._path, None)
+            if error or merged is None:
+                raise error or AssertionError
+            self._directory = merged
+        else:
+            text = read_file(self._path) if self._path else text or ""
+            self._directory = parse(text, environ, name=str(self._path or "DIRECTORY_TOML"))
 
     @property
     def refused(self) -> int:
@@ -75,7 +90,9 @@ class DirectoryFile:
                 if stamp == read:  # else it was half of an edit, or is the newest no more
                     break
             if directory:
-                self._directory, self._faults = directory, ()
+                self._directory = directory
+            if directory and not error:
+                self._faults = ()
                 self._in_force = self._newest[0] = stamp
                 log.info("directory_loaded", extra={"portals": len(directory.portals)})
             if error:
@@ -89,18 +106,32 @@ class DirectoryFile:
         self._stamp, self._looked_pid = stamp, os.getpid()  # now nobody waits any longer
 
     def _parse(self, path: Path) -> tuple[Directory | None, Faults | None]:
+        if self._merged:
+            return self._merged.read(path, self._directory)
         try:
-            return parse(_read(path), self._environ, self._directory, str(path)), None
+            return parse(read_file(path), self._environ, self._directory, str(path)), None
         except Faults as error:
             return None, error
 
     def _read_stamp(self) -> int:
         """Another number for another file or content, 0 for none."""
         try:
-            stat = os.stat(self._path) if self._path else None
+            if self._path is None:
+                return 0
+            if self._merged is None and not self._path.is_dir():
+                return _stamp_of(os.stat(self._path))
+            if time.monotonic() - self._scanned_at > MANY_S:
+                with os.scandir(self._path) as entries:
+                    files = [(e.name, _stamp_of(e.stat())) for e in entries if is_toml(e.name)]
+                self._scanned = hash(tuple(sorted(files)))
+                self._scanned_at = time.monotonic() if len(files) > MANY else 0.0
+            return self._scanned
         except OSError:
-            stat = None
-        return hash((stat.st_mtime_ns, stat.st_size, stat.st_ino)) if stat else 0
+            return 0
+
+
+def _stamp_of(stat: os.stat_result) -> int:
+    return hash((stat.st_mtime_ns, stat.st_size, stat.st_ino))
 
 
 class SingleAccount:
@@ -118,16 +149,3 @@ class SingleAccount:
     def current(self) -> Directory:
         """Return the directory, which never changes."""
         return self._directory
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text("utf-8")
-    except OSError as error:
-        cause, reason = error, error.strerror
-    except UnicodeDecodeError:
-        cause, reason = None, "it is not UTF-8"
-    problems = Problems(str(path))
-    remedy = "correct DIRECTORY; a relative path begins where the service is started"
-    problems.add(f"cannot be read ({reason})", remedy)
-    raise Faults(problems.lines) from cause

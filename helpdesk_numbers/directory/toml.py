@@ -4,7 +4,6 @@ docs/directory.md describes the format.
 """
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, Literal
@@ -15,10 +14,19 @@ from hubspot.schema import MAX_ID
 from providers import load, prefix
 from providers.base import options
 from providers.base.numbers import to_e164
-from providers.base.options import FAULTY, NOT_UTF8, Faults, Problems, did_you_mean, validate
+from providers.base.options import (
+    FAULTY,
+    NOT_UTF8,
+    Faults,
+    Problems,
+    did_you_mean,
+    read_variable,
+    validate,
+)
 from providers.base.provider import Provider
 
 from .model import Directory, Portal, Rule
+from .text import looks_like, read_tables
 
 MAX_SUGGESTIONS = 20
 """How many faults may suggest the name that was meant. A suggestion compares with the names of all
@@ -59,12 +67,30 @@ def parse(
             text's own place.
     """
     problems = Problems()
+    tables = read(text, name, problems)
+    directory = build(tables, environ, before, problems) if tables is not None else None
+    if directory is None or problems.lines:
+        raise Faults(problems.lines)
+    return directory
+
+
+def read(text: str, name: str, problems: Problems) -> dict[str, Any] | None:
+    """Return the tables of a TOML text, None if it is not TOML. `name` is the text's own place."""
     try:
-        tables = tomllib.loads(text)
+        return read_tables(text)
     except (ValueError, RecursionError) as error:  # its own, or of an endless number or nesting
         remedy = "correct it; https://toml.io describes TOML"
-        problems.add(f"{name} is not TOML: {error}", remedy)
-        raise Faults(problems.lines) from None
+        problems.add(f"{name} is not TOML: {error}{looks_like(text)}", remedy)
+        return None
+
+
+def build(
+    tables: Mapping[str, Any],
+    environ: Mapping[str, str],
+    before: Directory | None,
+    problems: Problems,
+) -> Directory:
+    """Return the directory of these tables, as far as it is good: `problems` gets the rest."""
     for key in sorted(tables.keys() - {"accounts", "portals"}):
         problems.at(key).add("no such table" + did_you_mean(key, ("accounts", "portals")))
     at = problems.at("accounts")
@@ -75,8 +101,6 @@ def parse(
     directory = Directory(accounts, dict(_portals(portals, listed, at)))
     if not tables.get("portals"):  # a file caught while it is being written, above all
         at.add("there are none, so nobody would see a number")
-    if problems.lines:
-        raise Faults(problems.lines)
     return directory
 
 
@@ -101,8 +125,8 @@ def _resolve(value: Any, environ: Mapping[str, str], problems: Problems) -> Any:
         items = enumerate(value)
         value = [_resolve(item, environ, problems.at(f"[{index}]")) for index, item in items]
     elif isinstance(value, str) and value.startswith("env:"):
-        name = value.removeprefix("env:")
-        value = environ.get(name)
+        name = value.removeprefix("env:").strip()
+        value = read_variable(environ, name)
         if not value:
             remedy = "set it, or correct the name after env:"
             problems.add(f"the environment variable {name} is not set", remedy)
@@ -155,6 +179,7 @@ def _portals(tables: _Tables, listed: _Tables, problems: Problems) -> Iterator[t
     for key, table in tables.items():
         at = problems.at(key)
         portal_id = _id(key, at)
+        table = _without_slips(table, at)
         portal = validate(_PortalTable, table, at)
         accounts = portal["accounts"] if "accounts" in portal else tuple(listed)
         _check_names(accounts, listed, at)
@@ -173,6 +198,18 @@ def _portals(tables: _Tables, listed: _Tables, problems: Problems) -> Iterator[t
                 rule["numbers"] = tuple(number.number for number in numbers if number)
             rules[user_id] = Rule(**rule)
         yield portal_id, Portal(accounts, portal.get("users", "none"), rules)
+
+
+def _without_slips(table: dict[str, Any], problems: Problems) -> dict[str, Any]:
+    """The portal's table without users' rules that stand beside `user`, which are told."""
+    slips = [key for key in table if key.isdigit()]
+    if isinstance(table.get("users"), dict):
+        slips.append("users")
+    for key in slips:
+        meant = "user" if key == "users" else f"user.{key}"
+        problems.at(key).add(f"a user's rule is [portals.ID.user.ID] (did you mean {meant!r}?)")
+    kept = {key: value for key, value in table.items() if key not in slips}
+    return kept | ({"users": FAULTY} if "users" in slips else {})
 
 
 def _check_names(

@@ -18,6 +18,7 @@ from .numbers import plus, to_e164
 from .oauth import OAuthProvider, TokenRequest
 from .options import Faults, Secret, did_you_mean
 from .provider import ANYBODY, Deadline, PhoneNumber, Provider, Query
+from .remarks import remarks
 
 __all__ = [
     "ANYBODY",
@@ -48,5 +49,6 @@ __all__ = [
     "did_you_mean",
     "paging",
     "plus",
+    "remarks",
     "to_e164",
 ]

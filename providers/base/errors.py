@@ -24,6 +24,9 @@ class ProviderError(Exception):
 
     account = ""
     provider = ""
+    remedy = ""
+    """What to do about it, if the account's adapter knows."""
+
     retry_after_s: float | None = None
 
 

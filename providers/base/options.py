@@ -104,6 +104,7 @@ def validate(
         elif (value := values[name]) is not FAULTY:
             kind = known[name].type
             try:
+                _check_whole(value, kind)
                 value = _in_any_case(value, _choices(kind))
                 good[name] = msgspec.convert(value, kind, strict=False, dec_hook=_to_secret)
             except ValidationError as error:
@@ -142,13 +143,18 @@ def in_environ(
     values: dict[str, Any] = {}
     variables = Problems(prefix.upper(), problems.lines, variables=True)
     for name, info in _fields(struct).items():
-        text = environ.get((prefix + name).upper(), "").strip()
+        text = read_variable(environ, (prefix + name).upper())
         if NOT_UTF8.search(text):
             values[name] = FAULTY
             variables.at(name).add("not UTF-8")
         elif text:
             values[name] = _split(text, info.type, variables.at(name))
     return values, variables
+
+
+def read_variable(environ: Mapping[str, str], name: str) -> str:
+    """Return a variable's value without the blanks and line ends around it; empty if unset."""
+    return environ.get(name, "").strip()
 
 
 def from_environ(
@@ -233,6 +239,17 @@ def _split(text: str, kind: Any, problems: Problems) -> Any:
             problems.add(f"not JSON: {error}")
             return FAULTY
     return [part for part in map(str.strip, text.split(",")) if part]
+
+
+def _check_whole(value: Any, kind: Any) -> None:
+    """Refuse `62515.0` for a whole number, which msgspec takes."""
+    parts = _parts(kind)
+    if int not in parts or float in parts or bool in parts:
+        return
+    for index, item in enumerate(value if isinstance(value, list) else [value]):
+        if isinstance(item, float) or (isinstance(item, str) and re.fullmatch(r"\d+\.\d*", item)):
+            place = f" - at `$[{index}]`" if isinstance(value, list) else ""
+            raise ValidationError(f"Expected `int`, got `float`{place}")
 
 
 def _in_any_case(value: Any, choices: list[str | int]) -> Any:

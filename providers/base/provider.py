@@ -14,8 +14,9 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import Meta
 
-from .errors import ProviderError, Unreachable, Unreadable
+from .errors import ProviderError, Refused, Unreachable, Unreadable
 from .numbers import is_country
+from .remarks import remarks
 
 
 class PhoneNumber(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -116,6 +117,9 @@ class Provider:
     fixed: ClassVar[bool] = False
     """Whether the numbers stand in the options: they never change, and nobody needs to be asked."""
 
+    credentials: ClassVar[str] = ""
+    """What to do when the carrier refuses them: where they are found, and what they need."""
+
     keeps_deadline: ClassVar[bool] = False
     """Whether `list_numbers` never outlasts `query.deadline` by more than a few milliseconds, so
     that the thread that asks may make the call itself."""
@@ -186,7 +190,18 @@ class Provider:
             failure = Unreadable(f"{describe(error)[0]} while reading the answer")
             failure.__cause__ = error
         failure.account, failure.provider = self.account, self.name
+        failure.remedy = self._remedy(failure)
         raise failure
+
+    def _remedy(self, failure: ProviderError) -> str:
+        """What to do about refused credentials, with what looks wrong about them."""
+        if not isinstance(failure, Refused) or failure.status not in (None, 401, 403):
+            return ""
+        odd = [
+            f"{name}: {remark}" for name, remark in remarks(msgspec.structs.asdict(self.options))
+        ]
+        told = "; ".join([*odd, *filter(None, [self.credentials])])
+        return f"check the credentials: {told}" if told else ""
 
 
 def describe(error: Exception) -> tuple[str, str]:
