@@ -94,7 +94,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     hubspot_api_base_url: Annotated[URL, Meta(description="the base URL of HubSpot's API")] = (
         "https://api.hubapi.com"
     )
-    directory: Annotated[str | None, Meta(description="path of the directory file, or of a folder of files")] = None
+    directory: Annotated[
+        str | None, Meta(description="path of the directory file, or of a folder of files")
+    ] = None
     directory_toml: Annotated[
         str | None,
         Meta(description="the directory itself as text; not together with `DIRECTORY`"),
