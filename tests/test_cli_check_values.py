@@ -52,7 +52,6 @@ def test_what_looks_wrong_is_told(settings: dict[str, str], words: str) -> None:
 
 
 def test_what_is_right_is_not_remarked_on() -> None:
-    assert told({}) == told({"PUBLIC_URL": "https://numbers.example.com"})
     assert not [
         line for line in told({}) if line.startswith("settings: ") and "well-formed" not in line
     ]
