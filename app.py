@@ -11,7 +11,7 @@ from flask import Flask, Response, jsonify, request
 from flask.cli import FlaskGroup
 from werkzeug.exceptions import HTTPException
 
-from helpdesk_numbers import cli, logs
+from helpdesk_numbers import cli, explain, logs
 from helpdesk_numbers.directory.model import DirectoryRefused
 from helpdesk_numbers.service import Service, service_of_process
 from helpdesk_numbers.webhook import HIDDEN, MAX_BODY_BYTES, PATH, KeyedWebhook, blueprint
@@ -60,6 +60,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # else anybody gets a 200 at the webhook
     app.url_map.merge_slashes = False  # else a doubled slash is answered with a redirect
     app.register_blueprint(blueprint(service))
+    app.register_blueprint(explain.blueprint(service))
     _add_health_checks(app, service)
     _add_errors(app, service)
     cli.register(app)

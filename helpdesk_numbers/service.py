@@ -11,7 +11,7 @@ from flask import current_app
 from helpdesk_numbers.directory.file import DirectoryFile, SingleAccount
 from helpdesk_numbers.directory.toml import read_account
 from helpdesk_numbers.lookup.lookup import Lookup
-from helpdesk_numbers.settings import ConfigurationError, Settings, check_serving
+from helpdesk_numbers.settings import PATH, ConfigurationError, Settings, check_serving
 from providers import Provider
 from providers.base.options import Faults, Problems, in_environ, validate
 
@@ -36,6 +36,8 @@ class Service:
         """The settings by name as far as they are good, and what is wrong with the others."""
         problems = Problems()
         values = validate(Settings, *in_environ(Settings, self.environ, problems))
+        if url := values.get("public_url"):  # some give the whole webhook's
+            values["public_url"] = url.partition(PATH)[0]
         return values, tuple(problems.lines)
 
     @cached_property

@@ -14,6 +14,9 @@ from msgspec import Meta
 from hubspot.schema import MAX_ID
 from providers.base.options import FAULTY, URL, Problems, Secret
 
+PATH = "/hubspot/phone-numbers"
+"""The webhook's, below PUBLIC_URL."""
+
 Id = Annotated[int, Meta(ge=1, le=MAX_ID - 1)]
 
 

@@ -15,6 +15,7 @@ from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMe
 
 from helpdesk_numbers.lookup.result import Outcome, Result
 from helpdesk_numbers.service import Service
+from helpdesk_numbers.settings import PATH as PATH
 from helpdesk_numbers.settings import Settings
 from hubspot.errors import AppMismatch, InvalidSignature
 from hubspot.schema import check_query, read_request, write_answer
@@ -25,11 +26,13 @@ from . import logs
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-PATH = "/hubspot/phone-numbers"
 MAX_BODY_BYTES = 64 * 1024
 
 HIDDEN = "…"
 """What is shown in place of the key, and what commands take for it in a URL."""
+
+EXPLAIN = "/explain"
+"""What stands below the webhook's URL to ask why: helpdesk_numbers/explain.py."""
 
 _BELOW = re.compile(rf"({PATH}/+)[\w%.~+{HIDDEN}-]+", re.IGNORECASE)
 _LONG = re.compile("[a-zA-Z0-9]{20,}")
@@ -66,10 +69,11 @@ class KeyedWebhook:
         environ["RAW_URI"] = target = raw_target(environ)
         path = "/" + target.partition("?")[0].lstrip("/")
         path = path.removeprefix(environ.get("SCRIPT_NAME", ""))
-        right = hmac.compare_digest(path.encode("utf-8", "surrogatepass"), self._path)
-        decoded = environ["PATH_INFO"]
-        elsewhere = f"{PATH}/" if decoded.lstrip("/") == PATH[1:] else decoded
-        environ["PATH_INFO"] = PATH if right else elsewhere
+        below = EXPLAIN if path.endswith(EXPLAIN) else ""
+        asked = path.removesuffix(below).encode("utf-8", "surrogatepass")
+        right, decoded = hmac.compare_digest(asked, self._path), environ["PATH_INFO"]
+        keyless = decoded.lstrip("/") in (PATH[1:], (PATH + EXPLAIN)[1:])
+        environ["PATH_INFO"] = PATH + below if right else f"{PATH}/" if keyless else decoded
         shown = _BELOW.sub(rf"\1{HIDDEN}", decoded.encode("latin-1").decode(errors="replace"))
         fields = logs.log_fields(environ)
         fields["path"] = logs.redact(_LONG.sub(HIDDEN, shown))[:200]
@@ -201,7 +205,7 @@ def blueprint(service: Service) -> Blueprint:
 
 def _answer(request: Request, service: Service, diagnoses: Budget) -> Response:
     settings, fields = service.settings, logs.log_fields(request.environ)
-    body = _body(request)
+    body = read_body(request)
     fields["signature"] = verify_request(request, body, settings, diagnoses)
     if query := request.environ.get("QUERY_STRING"):
         check_query(query)
@@ -235,8 +239,8 @@ def _shown(result: Result) -> tuple[dict[str, Any], bytes | None, dict[str, str]
     return logged, None if failed else write_answer(numbers), {"Numbers-Source": source}
 
 
-def _body(request: Request) -> bytes:
-    """The raw body, whole.
+def read_body(request: Request) -> bytes:
+    """Return the raw body, whole.
 
     Not by `request.get_data()`, which cuts a chunked body off at the limit without a word.
 

@@ -51,7 +51,7 @@ def decode_uri(uri: str) -> str:
 
 
 def sign(
-    version: Version, secret: str, method: str, uri: str, body: bytes, timestamp: str = ""
+    version: Version, secret: str | bytes, method: str, uri: str, body: bytes, timestamp: str = ""
 ) -> str:
     """Return the signature that HubSpot puts on a request.
 
@@ -66,15 +66,21 @@ def encode(version: Version, digest: bytes) -> str:
 
 
 def digest(
-    version: Version, secret: str, method: str, uri: str, body: bytes, timestamp: str
+    version: Version, secret: str | bytes, method: str, uri: str, body: bytes, timestamp: str
 ) -> bytes:
     """Return the 32 bytes that the signature writes as text."""
+    key = secret if isinstance(secret, bytes) else _bytes(secret)
     if version == "v1":
-        return hashlib.sha256(_bytes(secret) + body).digest()
+        return hashlib.sha256(key + body).digest()
     if version == "v2":
-        return hashlib.sha256(_bytes(secret + method + uri) + body).digest()
+        return hashlib.sha256(key + _bytes(method + uri) + body).digest()
     source = _bytes(method + decode_uri(uri)) + body + _bytes(timestamp)
-    return hmac.digest(_bytes(secret), source, "sha256")
+    return hmac.digest(key, source, "sha256")
+
+
+def derived_key(secret: str, purpose: str) -> bytes:
+    """Return a key for a purpose of our own, which tells nothing about the secret."""
+    return hmac.digest(_bytes(secret), _bytes(purpose), "sha256")
 
 
 def signed_headers(
@@ -91,7 +97,7 @@ def signed_headers(
 def verify(
     headers: Headers,
     *,
-    secrets: Iterable[str],
+    secrets: Iterable[str | bytes],
     method: str,
     uri: str,
     body: bytes,

@@ -8,9 +8,20 @@ import pytest
 from helpdesk_numbers.webhook import PATH
 from providers.testing.carrier import Carrier, Reply
 from tests.support.carrier import refusing
+from tests.support.commands import flask
+from tests.support.https import https
 from tests.support.hubspot_api import CORRELATION_ID, EXPIRED, HTML, KEY, HubSpotAPI, refusal
-from tests.support.server import Server
-from tests.test_cli_check import BASE, SETTINGS, at_hubspot, check, reach, service
+from tests.support.server import Server, serving
+from tests.test_cli_check import (
+    BASE,
+    DIRECTORY,
+    SECRET,
+    SETTINGS,
+    at_hubspot,
+    check,
+    reach,
+    service,
+)
 
 __all__ = ["service"]  # a fixture
 
@@ -136,3 +147,24 @@ def test_registration_is_left_out_where_settings_are_missing() -> None:
     text = "left out: HUBSPOT_APP_ID and HUBSPOT_DEVELOPER_API_KEY not set"
     assert found["registration"]["text"] == text
     assert found["registration"]["ok"] is None
+
+
+def test_what_the_running_service_has_in_force_is_compared(
+    api: HubSpotAPI, certificate: Path, tmp_path: Path
+) -> None:
+    """A new account's variable is set at the desk, and not where the service runs."""
+    path = tmp_path / "directory.toml"
+    path.write_text(DIRECTORY)
+    running = {"HUBSPOT_CLIENT_SECRET": SECRET, "PUBLIC_URL": BASE, "DIRECTORY": str(path)}
+    with serving(running) as server, https(certificate, server.url) as front:
+        desk = at_hubspot(api) | {"PUBLIC_URL": BASE, "DIRECTORY": str(path)} | front.environ
+        del desk["DIRECTORY_TOML"]
+        assert "running service" not in check(desk)
+        new = '[accounts.new]\nprovider = "static"\nnumbers = [{ number = "env:NEW" }]\n'
+        path.write_text(DIRECTORY + new + '[portals.7]\naccounts = ["new"]\n')
+        done = flask(desk | {"NEW": "+12025550177"}, "check")
+        assert done.returncode == 1
+        assert "✗ running service: it has refused the last edit: accounts.new" in done.stdout
+        assert (
+            "it has 1 account and 1 portal in force, this desk 2 accounts and 2 por" in done.stdout
+        )

@@ -197,8 +197,7 @@ REFUSED = {
     f"https://10.1.2.3{PATH}": "private network",
     f"https://desk.local{PATH}": "private network",
     f"https://[bad{PATH}": "not a URL",
-    BASE: f"does not end in {PATH}",
-    f"{URL}/": f"does not end in {PATH}",
+    f"{URL}/elsewhere": f"does not end in {PATH}",
 }
 
 

@@ -74,7 +74,7 @@ WRONG = {
     "escaped path": f"/%68ubspot/phone-numbers/{KEY}",
     "trailing slash": f"{KEYED}/",
     "doubled slash": f"{PATH}//{KEY}",
-    "below": f"{KEYED}/explain",
+    "below": f"{KEYED}/elsewhere",
     "path parameters": f"{KEYED};a=b",
     "fragment": f"{KEYED}#",
     "in the query": f"{PATH}?key={KEY}",

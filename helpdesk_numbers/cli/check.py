@@ -10,7 +10,7 @@ import click
 from helpdesk_numbers.service import Service, current_service
 from helpdesk_numbers.settings import ConfigurationError
 
-from . import checks, checks_outside, checks_values, progress
+from . import checks, checks_outside, checks_running, checks_values, progress
 from .checks import Check, Finding, LeftOut, Subject
 from .options import portal
 from .output import Command, as_json, count, emit, example, style, wants_json, with_remedy
@@ -94,7 +94,8 @@ def find(
     except ConfigurationError:
         yield Finding("everything else", None, checks.SETTINGS_FIRST)
     else:
-        yield from chain.from_iterable(map(run, checks_outside.OUTSIDE))
+        outside = (*checks_outside.OUTSIDE, *checks_running.RUNNING)
+        yield from chain.from_iterable(map(run, outside))
 
 
 def _so_far(show: "progress.Show", total: int, done: int) -> None:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from msgspec.structs import asdict, fields
 
 import providers
-from helpdesk_numbers.settings import ConfigurationError, Settings
+from helpdesk_numbers.settings import PATH, ConfigurationError, Settings
 
 from .checks import Check, Finding, Subject
 
@@ -36,6 +36,12 @@ def _misspelt(subject: Subject) -> Iterator[Finding]:
             yield Finding("settings", None, f"nothing reads {name} (did you mean {near[0]}?)")
 
 
+def _public_url(subject: Subject) -> Iterator[Finding]:
+    if PATH in subject.service.environ.get("PUBLIC_URL", ""):
+        text = "PUBLIC_URL is the webhook's whole URL; what stands before its path is used"
+        yield Finding("settings", None, text, "leave the path away")
+
+
 def _unused(subject: Subject) -> Iterator[Finding]:
     environ = subject.service.environ
     given = [name for name in ("DIRECTORY", "DIRECTORY_TOML") if environ.get(name, "").strip()]
@@ -58,5 +64,6 @@ def _unused(subject: Subject) -> Iterator[Finding]:
 VALUES: tuple[Check, ...] = (
     (_odd_values, ("odd values",)),
     (_misspelt, ("other variables",)),
+    (_public_url, ("settings",)),
     (_unused, ("what is not used",)),
 )

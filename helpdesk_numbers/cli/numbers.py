@@ -2,19 +2,22 @@
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import click
 from tabulate import tabulate
 
+from helpdesk_numbers.explain import describe
 from helpdesk_numbers.lookup.long import LONGEST_S, Unfinished
 from helpdesk_numbers.lookup.lookup import Lookup
 from helpdesk_numbers.lookup.result import Result
-from helpdesk_numbers.service import current_service
-from hubspot.names import friendly_names
+from helpdesk_numbers.service import Service, current_service
+from helpdesk_numbers.webhook import hide_key
 
-from . import progress
-from .options import only_portal, portal, user
-from .output import Command, as_json, emit, example, in_words, with_remedy
+from . import progress, running
+from .options import only_portal, portal, secrets_of, user
+from .output import Command, as_json, emit, example, remedy_of, with_remedy
+from .webhook_url import read_url, signed_url
 
 
 @click.command(cls=Command, epilog=example("numbers --portal-id 62515 --user-id 1001 --explain"))
@@ -23,46 +26,49 @@ from .output import Command, as_json, emit, example, in_words, with_remedy
 @click.option(
     "--explain", is_flag=True, help="Say why each number is in or out, and how each account did."
 )
+@click.option(
+    "--url",
+    metavar="TEXT",
+    help="Ask the service that runs there (its base or webhook URL) instead of the carriers.",
+)
 @as_json
-def numbers(portal_id: int | None, user_id: int, explain: bool) -> None:
+def numbers(portal_id: int | None, user_id: int, explain: bool, url: str | None) -> None:
     """Show the numbers that a user may see now, asking the carriers live.
 
-    Needs no running service. Exits with 1 if every account failed and nothing could stand in.
+    Needs no running service; with --url, one is asked what it shows and why, and nothing but
+    HUBSPOT_CLIENT_SECRET (and HUBSPOT_WEBHOOK_KEY, if it has one) is needed here. Exits with 1 if
+    every account failed and nothing could stand in.
     """
     service = current_service()
+    if url:
+        _ask_running(service, url, portal_id, user_id)
+        return
     lookup = service.lookup  # first, for it says what is wrong with the settings
     portal_id = portal_id or only_portal(service)
     result = _look_up(lookup, portal_id, user_id, explain)
-    names = friendly_names((number.name, number.e164) for number in result.numbers)
-    data = {
-        "portalId": portal_id,
-        "userId": user_id,
-        "source": None if result.failure else result.source,
-        "why": result.why,
-        "phoneNumbers": [
-            {
-                "e164PhoneNumber": number.e164,
-                "extension": number.extension,
-                "friendlyName": name,
-                "name": number.name,
-                "account": number.account,
-            }
-            for number, name in zip(result.numbers, names, strict=True)
-        ],
-        "accounts": [
-            {
-                "name": outcome.account,
-                "provider": outcome.provider,
-                "outcome": outcome.outcome,
-                "reason": outcome.error and str(outcome.error),
-                "retryAfter": outcome.error and outcome.error.retry_after_s,
-                "ms": outcome.ms,
-            }
-            for outcome in result.outcomes
-        ],
-    }
-    emit(data | ({"leftOut": result.left_out} if explain else {}), _lines(result, names, explain))
+    data = describe(result, portal_id, user_id, left_out=explain)
+    _print(data, explain)
     if result.failure:
+        raise click.exceptions.Exit(1)
+
+
+def _ask_running(service: Service, url: str, portal_id: int | None, user_id: int) -> None:
+    settings = service.settings
+    secrets_of(settings)
+    target = read_url(url, settings)
+    try:
+        data = running.ask(
+            target,
+            signed_url(target, settings),
+            settings,
+            portal_id or only_portal(service),
+            user_id,
+        )
+    except running.NoExplanation as error:
+        text = hide_key(f"no explanation from {target}: {error}", settings)
+        raise click.ClickException(text) from None
+    _print(data, explain=True)
+    if data["source"] is None:
         raise click.exceptions.Exit(1)
 
 
@@ -89,21 +95,39 @@ def _look_up(lookup: Lookup, portal_id: int, user_id: int, explain: bool) -> Res
             time.sleep(progress.LOOK_S)
 
 
-def _lines(result: Result, names: list[str], explain: bool) -> Iterator[str]:
-    shown = zip(result.numbers, names, strict=True)
-    rows = [[n.e164, n.extension, name, n.account, f"in: {result.why}"] for n, name in shown]
+def _print(data: dict[str, Any], explain: bool) -> None:
+    emit(data, _lines(data, explain))
+
+
+def _lines(data: dict[str, Any], explain: bool) -> Iterator[str]:
+    numbers, why = data["phoneNumbers"], data["why"]
+    rows = [
+        [n["e164PhoneNumber"], n["extension"], n["friendlyName"], n["account"], f"in: {why}"]
+        for n in numbers
+    ]
     headings = ["number", "extension", "shown as", "account"]
     if explain:
-        rows += [[n.number, None, n.name, n.account, f"out: {n.reason}"] for n in result.left_out]
+        rows += [
+            [n["number"], None, n["name"], n["account"], f"out: {n['reason']}"]
+            for n in data["leftOut"]
+        ]
         headings.append("why")
     if rows:
         rows = [row[: len(headings)] for row in rows]
         yield tabulate(rows, headings, disable_numparse=True)
-    if not result.numbers and not result.failure:
-        yield f"No numbers: {result.why}."
-    for outcome in result.outcomes:
-        if outcome.error or explain:
-            reason, remedy = in_words(outcome.error) if outcome.error else ("", "")
-            how = f"{outcome.outcome}: {reason}" if reason else outcome.outcome
-            text = f"account {outcome.account} ({outcome.provider}): {how}, {outcome.ms:.0f} ms"
+    if not numbers and data["source"]:
+        yield f"No numbers: {why}."
+    for account in data["accounts"]:
+        if account["reason"] or explain:
+            how = account["outcome"] + (f": {account['reason']}" if account["reason"] else "")
+            if account["retryAfter"]:
+                how += f", try again in {account['retryAfter']:.0f} s"
+            text = (
+                f"account {account['name']} ({account['provider']}): {how}, {account['ms']:.0f} ms"
+            )
+            remedy = account["remedy"] or (
+                remedy_of(account["outcome"]) if account["reason"] else ""
+            )
             click.echo(with_remedy(text, remedy), err=not explain)
+    for fault in data.get("directory", {}).get("faults", []):
+        click.echo(f"The service has refused the last edit of its directory: {fault}", err=True)

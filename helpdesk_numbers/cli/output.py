@@ -133,5 +133,10 @@ _REMEDIES = {
 def in_words(error: ProviderError) -> tuple[str, str]:
     """Return what a carrier's failure is, when to try again if it says, and what to do about it."""
     wait = f", try again in {error.retry_after_s:.0f} s" if error.retry_after_s else ""
+    return f"{error}{wait}", error.remedy or remedy_of(error.outcome)
+
+
+def remedy_of(outcome: str) -> str:
+    """Return what to do about an account's outcome, where its adapter knows nothing better."""
     changed = "check base_url if it is set; if it is right, the carrier changed its API: report it"
-    return f"{error}{wait}", error.remedy or _REMEDIES.get(error.outcome, changed)
+    return _REMEDIES.get(outcome, changed)

@@ -3,10 +3,10 @@
 import json
 import statistics
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 import click
 import msgspec
@@ -15,16 +15,17 @@ from tabulate import tabulate
 
 from helpdesk_numbers.service import current_service
 from helpdesk_numbers.settings import Settings
-from helpdesk_numbers.webhook import PATH, hide_key, webhook_path
+from helpdesk_numbers.webhook import hide_key
 from hubspot import schema
 from hubspot.names import MAX_NAME_UNITS
 from hubspot.settings_api import why_no_answer
 from hubspot.signature import Version, signed_headers
 
+from . import running
 from .explain import explain
 from .options import as_url, only_portal, portal, secrets_of, user
-from .output import Group, as_json, emit, example, with_remedy
-from .webhook_url import with_key
+from .output import Group, as_json, count, emit, example, with_remedy
+from .webhook_url import is_local, read_url, signed_url
 
 PATIENCE_S = 5.0
 """What HubSpot gives comparable calls (classic CRM cards, webhooks); for this one nothing is
@@ -105,10 +106,8 @@ def send(
     secret = secrets_of(settings)[0]
     portal_id = portal_id or only_portal(service)
     base = url or settings.public_url or f"http://127.0.0.1:{settings.port}"
-    target = _webhook_url(base, settings)
-    signed = target
-    if settings.public_url and _is_local(target):  # it verifies for the outside URL, as ever
-        signed = _webhook_url(settings.public_url, settings)
+    target = read_url(base, settings)
+    signed = signed_url(target, settings)
     request = schema.NumbersRequest(settings.hubspot_app_id or 1, portal_id, user_id)
     try:
         with requests.Session() as session:  # HubSpot keeps connections too
@@ -117,15 +116,34 @@ def send(
                 for _ in range(repeat)
             ]
     except (requests.RequestException, ValueError) as error:
-        hint = "is `make run` running?" if _is_local(target) else "does the service run there?"
-        text = f"no answer from {target}: {why_no_answer(error)}; {hint}"
+        why, hint = why_no_answer(error), ""
+        if "TLS" not in why:
+            hint = "; " + (
+                "is `make run` running?" if is_local(target) else "does the service run there?"
+            )
+        text = f"no answer from {target}: {why}{hint}"
         raise click.ClickException(hide_key(text, settings)) from None
     worst = next((answer for answer in answers if answer.numbers() is None), answers[-1])
     first = f"POST {target}" + (f"\nsigned for {signed}" if signed != target else "")
     lines = [first, *_lines(worst, answers, signature, request)]
+    if worst.numbers() == []:
+        lines += _why_empty(target, signed, settings, request)
     emit(_as_data(worst, answers, settings), [hide_key(line, settings) for line in lines])
     if worst.numbers() is None:
         raise click.exceptions.Exit(1)
+
+
+def _why_empty(
+    url: str, signed: str, settings: Settings, request: schema.NumbersRequest
+) -> Iterator[str]:
+    """What the service itself says about an empty drop-down, if it does."""
+    with suppress(running.NoExplanation):
+        data = running.ask(url, signed, settings, request.portal_id, request.user_id)
+        out = Counter(number["reason"] for number in data["leftOut"])
+        reasons = "; ".join(f"{count(n, 'number')} left out: {why}" for why, n in out.items())
+        yield f"The service says: {data['why']}{'; ' + reasons if reasons else ''}."
+        for fault in data["directory"]["faults"]:
+            yield f"It has refused the last edit of its directory: {fault}"
 
 
 def _as_data(answer: Answer, answers: list[Answer], settings: Settings) -> dict[str, Any]:
@@ -149,11 +167,14 @@ def _lines(
     worst: Answer, answers: list[Answer], version: str, request: schema.NumbersRequest
 ) -> Iterator[str]:
     (response, seconds), numbers = worst, worst.numbers()
-    judged = "within" if seconds <= PATIENCE_S else "BEYOND"
-    source = response.headers.get("Numbers-Source")
+    judged = ""
+    if seconds > PATIENCE_S or numbers is not None:
+        how = "within" if seconds <= PATIENCE_S else "BEYOND"
+        judged = f": {how} HubSpot's {PATIENCE_S:.0f} s"
+    source = response.headers.get("Numbers-Source") if numbers != [] else None
     yield (
-        f"{response.status_code} {response.reason}, signed with {version}, {seconds * 1000:.0f} ms:"
-        f" {judged} HubSpot's {PATIENCE_S:.0f} s" + (f", {source}" if source else "")
+        f"{response.status_code} {response.reason}, signed with {version}, {seconds * 1000:.0f} ms"
+        f"{judged}" + (f", {source}" if source else "")
     )
     if numbers:
         yield tabulate(drop_down(numbers), ["shown as", "number", ""], disable_numparse=True)
@@ -205,12 +226,3 @@ _ADVICE = {
         " the service the same HUBSPOT_WEBHOOK_KEY, or none either?"
     ),
 }
-
-
-def _webhook_url(url: str, settings: Settings) -> str:
-    whole = f"{PATH}/" in url or url.endswith(PATH) or "?" in url
-    return with_key(url, settings) if whole else url.rstrip("/") + webhook_path(settings)
-
-
-def _is_local(url: str) -> bool:
-    return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")

@@ -20,6 +20,30 @@ def with_key(url: str, settings: Settings) -> str:
     return url.replace(f"{PATH}/{HIDDEN}", webhook_path(settings))
 
 
+def read_url(text: str, settings: Settings) -> str:
+    """Return the webhook's URL for the text of an option: the service's base URL, or all of it.
+
+    A whole one keeps what stands in it, but for a slash at the end, and HIDDEN for the key.
+    """
+    url = text.strip()
+    if "?" in url or "#" in url:
+        return with_key(url, settings)
+    url = url.rstrip("/")
+    whole = url.endswith(PATH) or f"{PATH}/" in url
+    return with_key(url, settings) if whole else url + webhook_path(settings)
+
+
+def signed_url(target: str, settings: Settings) -> str:
+    """Return the URL that a request to the webhook's URL is signed for: a service on this machine
+    verifies for the outside one, as ever."""
+    return webhook_url(settings) or target if is_local(target) else target
+
+
+def is_local(url: str) -> bool:
+    """Return whether the URL names this machine."""
+    return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
+
+
 def key_is_due(service: Service) -> str:
     """Return why the webhook should have a key; empty if it has one, or needs none.
 
@@ -106,7 +130,7 @@ def usable(url: str, settings: Settings, force: bool) -> str:
         ClickException: HubSpot could not use it, or the service does not answer there; not if
             `force` is set.
     """
-    url = with_key(url, settings)
+    url = read_url(url, settings)
     if not force:
         reason = malformed(url, settings) or unanswered(url.removesuffix(webhook_path(settings)))
         if reason:

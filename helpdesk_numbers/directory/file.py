@@ -61,6 +61,11 @@ class DirectoryFile:
             self._directory = parse(text, environ, name=str(self._path or "DIRECTORY_TOML"))
 
     @property
+    def faults(self) -> Sequence[str]:
+        """Return the faults of the file as it is now, none when it is in force."""
+        return self._faults
+
+    @property
     def refused(self) -> int:
         """Return how many faults the file has as it is now, 0 when it is in force."""
         return len(self._faults)
@@ -141,6 +146,7 @@ class SingleAccount:
     """
 
     refused = 0
+    faults: Sequence[str] = ()
 
     def __init__(self, account: Provider, portal_ids: tuple[int, ...]) -> None:
         portals = {portal_id: Portal((account.account,)) for portal_id in portal_ids}
