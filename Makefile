@@ -8,6 +8,14 @@ BIN := .venv/bin
 SLOW := $(addprefix --ignore-glob=tests/test_,system_* cli_connection_faults.py cli_providers_new.py \
   directory_large.py hubspot_diagnosis.py providers_wrong_adapters.py webhook_mutations.py)
 
+# A .venv whose Python is gone or too old, or another than the one named, is made anew.
+VERSION := import sys; sys.version_info >= (3, 11) and print(*sys.version_info[:2])
+MADE := $(shell $(BIN)/python -c "$(VERSION)" 2>/dev/null)
+NAMED := $(if $(filter command,$(origin PYTHON)),$(shell $(PYTHON) -c "$(VERSION)" 2>/dev/null),$(MADE))
+ifneq ($(MADE),$(or $(NAMED),none))
+$(shell rm -f .venv/run .venv/dev)
+endif
+
 .PHONY: help demo run check test lint format docs lock interop prism prism-providers bench
 
 help:  ## this list
@@ -17,7 +25,7 @@ demo: .venv/run  ## the real server on a free port, signed requests of three use
 	$(BIN)/python -m examples.demo
 
 run: .venv/run  ## the service on this machine, with the settings in .env
-	$(BIN)/dotenv -f .env run --no-override -- $(BIN)/gunicorn "app:create_app()"
+	$(BIN)/python -m helpdesk_numbers.serve
 
 check: .venv/dev lint  ## the quick checks: format, lint, types, tests that start no server
 	$(BIN)/pytest -q -n 4 $(SLOW)
@@ -63,7 +71,7 @@ bench: .venv/run  ## what we claim about speed and memory: about eleven minutes,
 	@$(PYTHON) -c "import sys; sys.version_info >= (3, 11) or sys.exit( \
 	  'helpdesk-numbers needs Python 3.11 or later, and $(PYTHON) is %d.%d.' % sys.version_info[:2] \
 	  + ' Name another one: make PYTHON=python3.13 ...')"
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv --clear .venv
 	$(BIN)/pip install -q -r requirements.txt
 	@touch $@
 

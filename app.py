@@ -2,6 +2,7 @@
 
 import math
 import os
+import sys
 import traceback
 from collections.abc import Mapping
 from typing import Any
@@ -66,6 +67,14 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     cli.register(app)
     if not _command_is_looked_up():
         service.lookup  # noqa: B018 - raises unless all that serving needs is good
+        if (
+            "gunicorn.arbiter" in sys.modules
+            and "helpdesk_numbers.gunicorn_conf" not in sys.modules
+        ):
+            logs.log.warning(
+                "gunicorn runs without this service's configuration: start it by"
+                " `helpdesk-numbers serve`, or with --config python:helpdesk_numbers.gunicorn_conf"
+            )
         settings = service.settings
         logs.set_up(settings.log_format, settings.log_level)
         if settings.hubspot_webhook_key:

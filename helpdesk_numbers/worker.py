@@ -10,17 +10,22 @@ to it. What is overridden gunicorn does not document, hence `gunicorn<28` in pyp
 
 import errno
 import os
+import re
 import selectors
 import signal
 import socket
 import time
 from contextlib import suppress
 from functools import partial
+from http.client import responses
 from typing import Any
+from uuid import uuid4
 
+import msgspec
 from gunicorn.glogging import Logger
 from gunicorn.http import get_parser
 from gunicorn.http.errors import (
+    ConfigurationProblem,
     InvalidHeader,
     LimitRequestHeaders,
     NoMoreData,
@@ -185,6 +190,34 @@ class Worker(ThreadWorker):
         self.handle_error(request, connection.sock, connection.client, refusal)
         return False
 
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """Answer what gunicorn itself refuses, with its status, in HubSpot's shape of errors."""
+        page = _Page()
+        super().handle_error(req, page, addr, exc)  # type: ignore[arg-type] # all that it uses
+        said = re.match(rb"HTTP/1\.1 (\d{3})", page.sent)
+        status = int(said[1]) if said else 500
+        message = "The request cannot be read."
+        if isinstance(exc, ConfigurationProblem):  # https://github.com/benoitc/gunicorn/issues/2969
+            self.log.error(
+                "SCRIPT_NAME is set, and a request's path does not begin with it: unset it"
+            )
+            message = "The request's path does not begin with SCRIPT_NAME."
+        content = msgspec.json.encode(
+            {
+                "status": "error",
+                "message": message,
+                "correlationId": str(uuid4()),
+                "category": responses.get(status, "Error").upper().replace(" ", "_"),
+            }
+        )
+        head = (
+            f"HTTP/1.1 {status} {responses.get(status, 'Error')}\r\nConnection: close\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n"
+            "Cache-Control: no-store\r\n\r\n"
+        )
+        with suppress(OSError):
+            client.sendall(head.encode() + content)
+
     def _make_room(self) -> bool:
         """Close who has taken longest to say something; return whether there was anybody."""
         waiting = [one for one in list(self._connections) if not one.answering]
@@ -236,6 +269,20 @@ class Worker(ThreadWorker):
     def wait_for_and_dispatch_events(self, timeout: float | None) -> None:
         """Wait less long during a stop, so that it is over as soon as the last has an answer."""
         super().wait_for_and_dispatch_events(timeout if self.alive else 0.1)
+
+
+class _Page:
+    """A client that keeps what gunicorn sends it."""
+
+    sent = b""
+
+    def gettimeout(self) -> float:
+        """Return that nothing has to be waited for."""
+        return 0.0
+
+    def sendall(self, data: bytes) -> None:
+        """Keep the data."""
+        self.sent += data
 
 
 class QuietLogger(Logger):

@@ -5,6 +5,7 @@ https://developers.hubspot.com/docs/api-reference/2026-03/crm/extensions/calling
 """
 
 import logging
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -235,14 +236,23 @@ def _words(error: Mapping[str, Any]) -> Iterator[str]:
                 yield f"{name}: {', '.join(texts)}"
 
 
+PROXIES = "HTTPS_PROXY, HTTP_PROXY or ALL_PROXY, in capitals or not,"
+
+
 def why_no_answer(error: Exception) -> str:
     """Return why a request by `requests` got no answer, without its texts, which hold the URL."""
     if isinstance(error, requests.Timeout):
         return "no answer in time"
     if isinstance(error, requests.exceptions.SSLError):
-        return "TLS failed: the certificate is not valid for this host, or not trusted here"
+        said = re.search(r"certificate verify failed: ([\w ,'-]*\w)", str(error))  # OpenSSL's words
+        why = f" ({said[1]})" if said and "match" not in said[1] else ""  # which may name the host
+        return f"TLS failed: the certificate is not valid for this host, or not trusted here{why}"
     if isinstance(error, requests.exceptions.ProxyError):
         return "the proxy of HTTPS_PROXY or HTTP_PROXY refused"
+    if isinstance(error, requests.exceptions.InvalidProxyURL):
+        return f"{PROXIES} is not a proxy's URL: scheme://host:port"
+    if isinstance(error, requests.exceptions.InvalidSchema) and "SOCKS" in str(error):
+        return f"{PROXIES} names a SOCKS proxy: for the commands, pip install pysocks"
     if isinstance(error, ValueError):  # InvalidURL, InvalidHeader, UnicodeError and their kind
         return "the URL or the credential holds characters that cannot be sent"
     reason = getattr(error.args[0], "reason", None) if error.args else None  # urllib3's

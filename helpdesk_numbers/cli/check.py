@@ -10,7 +10,7 @@ import click
 from helpdesk_numbers.service import Service, current_service
 from helpdesk_numbers.settings import ConfigurationError
 
-from . import checks, checks_outside, checks_running, checks_values, progress
+from . import checks, checks_outside, checks_platform, checks_running, checks_values, progress
 from .checks import Check, Finding, LeftOut, Subject
 from .options import portal
 from .output import Command, as_json, count, emit, example, style, wants_json, with_remedy
@@ -78,7 +78,9 @@ def find(
 ) -> Iterator[Finding]:
     """Yield all findings as they come in. A check that fails does not keep others from theirs."""
     run = partial(_run, Subject(service, offline, {}, portal_id))
-    yield from chain.from_iterable(map(run, (*checks.INSIDE, *checks_values.VALUES)))
+    yield from chain.from_iterable(
+        map(run, (*checks.INSIDE, *checks_values.VALUES, *checks_platform.PLATFORM))
+    )
     with suppress(ConfigurationError):  # told of above
         directory = service.directory.current()
         if portal_id is not None and portal_id not in directory.portals:

@@ -178,10 +178,21 @@ def _perform(handle: pycurl.Curl) -> tuple[int, list[bytes], bytes]:
     return code, head, body
 
 
+def _proxy_variable(handle: pycurl.Curl) -> str:
+    """The variable that the proxy comes from, in libcurl's order."""
+    kind = "http" if handle.getinfo(pycurl.EFFECTIVE_URL).startswith("http:") else "https"
+    names = f"{kind}_proxy", f"{kind.upper()}_PROXY", "all_proxy", "ALL_PROXY"
+    return next((name for name in names if os.environ.get(name)), _PROXY)
+
+
 def _failure(handle: pycurl.Curl, code: int, answered: bool) -> tuple[ProviderError, bool]:
     """Our error for libcurl's, and whether a second try may help."""
     if (by_proxy := handle.getinfo(pycurl.HTTP_CONNECTCODE)) >= 300:
         return Unreachable(f"{_PROXY} refused with {by_proxy}"), False
+    if handle.errstr().startswith("Unsupported proxy"):  # scheme or syntax; it quotes the value
+        return Unreachable(
+            f"{_proxy_variable(handle)} is not a proxy's URL: scheme://host:port"
+        ), False
     if code == pycurl.E_COULDNT_CONNECT and handle.getinfo(pycurl.USED_PROXY):
         return Unreachable(f"{_PROXY} was not reached"), True
     if code == pycurl.E_SSL_CACERT_BADFILE:
