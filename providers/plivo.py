@@ -24,8 +24,13 @@ Subaccount = Annotated[
 ]
 
 
+class _Meta(msgspec.Struct):
+    next: str | None  # always there, null at the end
+    total_count: int | None = None
+
+
 class _Reply(msgspec.Struct):
-    meta: paging.Following
+    meta: _Meta
     objects: list[JSON] | None = None
 
 

@@ -25,9 +25,13 @@ Space = Annotated[
 ]
 
 
+class _Links(msgspec.Struct):
+    next: str | None = None  # left out at the end
+
+
 class _Reply(msgspec.Struct):
     data: list[JSON]
-    links: paging.Following
+    links: _Links
 
 
 class SignalWire(HTTPProvider):

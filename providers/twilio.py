@@ -29,7 +29,7 @@ class _Number(Struct):
 
 class _Page(Struct):
     incoming_phone_numbers: list[_Number]
-    next_page_uri: str | None = None
+    next_page_uri: str | None
 
 
 class Twilio(HTTPProvider):

@@ -9,7 +9,19 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from .base import JSON, HTTPProvider, Page, PhoneNumber, Query, Request, Secret, basic, paging, plus
+from .base import (
+    JSON,
+    HTTPProvider,
+    Page,
+    PhoneNumber,
+    Query,
+    Request,
+    Secret,
+    Unreadable,
+    basic,
+    paging,
+    plus,
+)
 
 PAGE_SIZE = 100  # the most it gives
 
@@ -17,7 +29,7 @@ SHORTEST = 8  # digits; shorter ones are short codes, for messages
 
 
 class _Reply(msgspec.Struct):
-    count: int = 0  # it and the list are left out when there is nothing to list
+    count: int | None = None  # it and the list are left out when there is nothing to list
     numbers: list[JSON] | None = None
     error_code: Literal["200"] = msgspec.field(name="error-code", default="200")
 
@@ -47,7 +59,9 @@ class Vonage(HTTPProvider):
         return Request("account/numbers", params)
 
     def read_page(self, reply: _Reply) -> Page:
-        last = -(-reply.count // PAGE_SIZE)
+        if reply.numbers and reply.count is None:
+            raise Unreadable("no count in the answer")
+        last = -(-(reply.count or 0) // PAGE_SIZE)
         following = paging.count_up("index", last, side_by_side=True)
         return Page(map(_read, reply.numbers or ()), following, reply.count)
 

@@ -16,14 +16,14 @@ PAGE_SIZE = 100  # the most it gives
 
 
 class _Reply(msgspec.Struct):
+    next_page_token: str | None  # always there, empty at the end
     phone_numbers: list[JSON] | None = None
     total_records: int | None = None
-    next_page_token: str | None = None
 
 
 class _UserReply(msgspec.Struct):
     users: list[JSON]
-    next_page_token: str | None = None
+    next_page_token: str | None
 
 
 class Zoom(OAuthProvider):

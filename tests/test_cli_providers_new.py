@@ -66,6 +66,7 @@ def test_a_new_provider_s_files_need_no_correction(copy: Path) -> None:
         for file in files_of(name):
             text = (copy / file).read_text("utf-8")
             assert "larkline" not in text.casefold(), file
+            assert ("TODO" in text) is file.endswith(".md"), "what no carrier says is marked"
     python = [file for name in names for file in files_of(name) if file.endswith(".py")]
     for check in (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]):
         checked = run(copy, *check, *python)
@@ -133,3 +134,11 @@ def test_a_package_does_not_take_another_module_s_name(
     done = new("requests", "--package", str(tmp_path / "thrush"))
     assert done.returncode == 2
     assert not (tmp_path / "thrush").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_told(new: Callable[..., Done], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = new("thrush", "--package", str(tmp_path / "file" / "thrush"))
+    assert done.returncode == 1
+    assert "Not a directory" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -14,6 +14,12 @@ from providers.testing.carrier import Carrier, Reply, hang
 from tests.support.commands import flask
 from tests.support.server import ROOT, environ
 
+HEED_SIGINT = (
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL);"
+    " os.execv(sys.argv[1], sys.argv[1:])"
+)
+"""A shell has what it runs in the background ignore SIGINT, and so has whoever runs the tests."""
+
 FLASK = str(Path(sys.executable).parent / "flask")
 DESK = '[accounts.desk]\nprovider = "static"\nnumbers = [{ number = "+12025550143" }]\n'
 SETTINGS = {
@@ -45,7 +51,7 @@ def telnyx(url: str) -> dict[str, str]:
 def test_ctrl_c_ends_a_command_at_once(command: tuple[str, ...]) -> None:
     with Carrier(lambda _: hang) as carrier:
         process = subprocess.Popen(
-            [FLASK, *command],
+            [sys.executable, "-c", HEED_SIGINT, FLASK, *command],
             cwd=ROOT,
             env=environ(telnyx(carrier.url)),
             stdout=subprocess.PIPE,

@@ -78,3 +78,11 @@ def test_provider_s_page_names_all_its_options(path: Path) -> None:
     options = {prefix + f.name.upper() for f in fields(providers.load(path.stem).Options)}
     assert options - {name for name in options if f"`{name}`" in text} <= {f"{prefix}COUNTRY"}
     assert set(re.findall(rf"`({prefix}[A-Z0-9_]+)`", text)) <= options
+
+
+@pytest.mark.parametrize("name", providers.BUILT_IN)
+def test_provider_s_page_is_no_placeholder(name: str) -> None:
+    """`flask providers new` writes what is true of no carrier."""
+    text = page(f"docs/providers/{name}.md")
+    assert "TODO" not in text
+    assert "Larkline" not in text

@@ -17,6 +17,7 @@ DATA = Path(__file__).parent / "data" / "aircall"
 class TestAircall(ProviderContract):
     provider = Aircall
     options = {"api_id": "the-id-of-a-key", "api_token": "not-a-real-token"}
+    host = "https://api.aircall.io"
     authorization = basic("the-id-of-a-key", "not-a-real-token")["Authorization"]
     path = "/v1/numbers"
     documented = json.loads((DATA / "numbers.json").read_text())["body"]

@@ -42,6 +42,7 @@ def written(items: list[dict[str, Any]], following: object = "", namespace: str 
 class TestBandwidth(OAuthContract):
     provider = Bandwidth
     options = ACCOUNT | API_CREDENTIAL
+    host = "https://api.bandwidth.com"
     authorization = basic("the-app", "not-a-real-secret")["Authorization"]
     form = {"grant_type": "client_credentials"}
     path = "/api/v2/tns"

@@ -33,6 +33,7 @@ from providers.testing import (
     OAuthContract,
     Paging,
     ProviderContract,
+    Unpaged,
 )
 
 pytest_plugins = ["pytester"]
@@ -63,7 +64,7 @@ class Larkline(HTTPProvider):
         return Request(f"accounts/{self.options.account_id}/lines", {"limit": 250})
 
     def read_page(self, reply: Reply) -> Page:
-        return Page(map(self.read_number, reply.lines), paging.link(reply.links.get("next")))
+        return Page(map(self.read_number, reply.lines), paging.link(reply.links["next"]))
 
     def read_number(self, line: JSON) -> PhoneNumber:
         return PhoneNumber(
@@ -80,6 +81,7 @@ class TestLarkline(ProviderContract):
     options = {"account_id": "7", "api_key": "not-a-real-key"}
     authorization = "Bearer not-a-real-key"
     path = "/v2/accounts/7/lines"
+    host = "https://api.larkline.example"
     documented = {
         "lines": [
             {"msisdn": "12025550143", "label": "Front desk", "status": "live", "users": [7]},
@@ -104,6 +106,60 @@ class TestLarkline(ProviderContract):
 
     def write_number(self, e164: str) -> str:
         return e164.lstrip("+")
+
+
+class TestLarklineOfUnknownDefault(TestLarkline):
+    """Nothing says how many numbers a page has by default."""
+
+    paging = ByLink(at="links.next", size="limit", largest=250)
+
+
+class TestLarklineWithKind(TestLarkline):
+    """The same carrier, which has to be asked for all kinds of lines."""
+
+    class OfAllKinds(Larkline):
+        def first_page(self, query: Query) -> Request:
+            return Request(
+                f"accounts/{self.options.account_id}/lines", {"limit": 250, "kind": "all"}
+            )
+
+    provider = OfAllKinds
+    params = {"kind": "all"}
+
+
+class TestLarklineNested(TestLarkline):
+    """The number is in an object of its own."""
+
+    class Nested(Larkline):
+        def read_number(self, line: JSON) -> PhoneNumber:
+            number = line.get("line")
+            inner = number if isinstance(number, dict) else {}
+            return super().read_number(line | {"msisdn": inner.get("msisdn")})
+
+    provider = Nested
+    documented: ClassVar[Any] = {
+        "lines": [
+            {key: value for key, value in line.items() if key != "msisdn"}
+            | {"line": {"msisdn": line["msisdn"]}}
+            for line in TestLarkline.documented["lines"]
+        ],
+        "links": {"next": None},
+    }
+    number_at = "line.msisdn"
+
+
+class TestLarklineUnpaged(TestLarkline):
+    """All lines at once."""
+
+    class AtOnce(Larkline):
+        def first_page(self, query: Query) -> Request:
+            return Request(f"accounts/{self.options.account_id}/lines")
+
+        def read_page(self, reply: Larkline.Reply) -> Page:
+            return Page(map(self.read_number, reply.lines))
+
+    provider = AtOnce
+    paging = Unpaged()
 
 
 class TestLarklineByToken(TestLarkline):

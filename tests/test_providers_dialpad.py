@@ -27,6 +27,8 @@ class TestDialpad(ProviderContract):
     paging = ByToken(largest=100, token="cursor", at="cursor")  # the size is Dialpad's to choose
     list_may_be_missing = True
     unusable = [{"status": "pending"}, {"status": "porting"}, {"deleted": True}]
+    users_at, email_at = "items", "emails"
+    host = "https://dialpad.com"
     users = {
         "a@acme.example": ["2"],
         "A@Acme.example": ["2"],

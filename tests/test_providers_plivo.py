@@ -20,6 +20,7 @@ MAIN, SUB = "MA" + "X" * 18, "SA" + "X" * 18
 class TestPlivo(ProviderContract):
     provider = Plivo
     options = {"auth_id": MAIN, "auth_token": "not-a-real-token"}
+    host = "https://api.plivo.com"
     authorization = basic(MAIN, "not-a-real-token")["Authorization"]
     path = f"/v1/Account/{MAIN}/Number/"
     documented = json.loads((DATA / "Number.json").read_text())["body"]

@@ -60,6 +60,8 @@ class TestRingCentral(OAuthContract):
         {"paymentType": "External"},
         *({"usageType": usage} for usage in NO_CALLS),
     ]
+    users_at, email_at = "records", "contact.email"
+    host = "https://platform.ringcentral.com"
     users = {"a@acme.example": ["435068008"], "A@Acme.example": ["435068008"]}
     expected = [
         PhoneNumber("+12025550143", "Front desk", owners=("435068008",)),

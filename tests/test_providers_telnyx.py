@@ -20,6 +20,7 @@ STATUSES = [
 class TestTelnyx(ProviderContract):
     provider = Telnyx
     options = {"api_key": "KEY-not-a-real-one"}
+    host = "https://api.telnyx.com"
     authorization = "Bearer KEY-not-a-real-one"
     path = "/v2/phone_numbers"
     documented = json.loads((DATA / "phone_numbers.json").read_text())["body"]

@@ -30,6 +30,7 @@ LIST = f"/2010-04-01/Accounts/{SID}/IncomingPhoneNumbers.json"
 class TestTwilio(ProviderContract):
     provider = Twilio
     options = {"account_sid": SID, "auth_token": TOKEN}
+    host = "https://api.twilio.com"
     authorization = basic(SID, TOKEN)["Authorization"]
     path = LIST
     documented = documented("twilio/numbers")

@@ -19,6 +19,7 @@ APPLICATION = "aaaaaaaa-bbbb-cccc-dddd-0123456789ab"
 class TestVonage(ProviderContract):
     provider = Vonage
     options = {"api_key": "abcd1234", "api_secret": "not-a-real-secret"}
+    host = "https://rest.nexmo.com"
     authorization = basic("abcd1234", "not-a-real-secret")["Authorization"]
     path = "/account/numbers"
     documented = json.loads((DATA / "numbers.json").read_text())["body"]

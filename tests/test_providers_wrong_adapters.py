@@ -9,10 +9,11 @@ import msgspec
 import pytest
 
 import providers
-from providers import JSON, HTTPProvider, Page, PhoneNumber, Query, Request
+from providers import JSON, HTTPProvider, Page, PhoneNumber, Query, Request, User, Users
 from providers.base.http import Listing
 from providers.base.oauth import TokenRequest
 from providers.ringcentral import RingCentral
+from providers.zoom import Zoom
 from tests.test_providers_contract import Larkline
 
 pytest_plugins = ["pytester"]
@@ -146,6 +147,69 @@ class TokenKeptForEver(RingCentral):
         return super()._current(wanted, listing)
 
 
+class SecretAsText(Larkline):
+    class Options(Larkline.Options, frozen=True, kw_only=True):
+        api_key: str  # type: ignore[assignment] # no Secret: that is the fault
+
+
+class NextMayBeMissing(Larkline):
+    def read_page(self, reply: Larkline.Reply) -> Page:
+        page = super().read_page(reply) if "next" in reply.links else None
+        return page or Page(map(self.read_number, reply.lines))
+
+
+class OwnerOfNobody(Larkline):
+    def read_number(self, line: JSON) -> PhoneNumber:
+        users = line.get("users", [None])
+        owners = tuple(str(user) for user in users or [None])
+        return msgspec.structs.replace(super().read_number(line), owners=owners)
+
+
+class SizeMisspelt(Larkline):
+    def first_page(self, query: Query) -> Request:
+        return Request("accounts/7/lines", {"limits": 250})
+
+
+class KindNeverSent(Larkline):
+    """Lists active lines alone, where the carrier has a parameter for all of them."""
+
+
+class WrongHost(Larkline):
+    base_url = "https://api.larkline.invalid/v2/"
+
+
+class UsersOfTheFirstPage(Zoom):
+    def read_users(self, reply: Any) -> Users:
+        return Users(super().read_users(reply).users)
+
+
+class NullUserFatal(Zoom):
+    def read_users(self, reply: Any) -> Users:
+        page = super().read_users(reply)
+        return page._replace(
+            users=[User(str(user["id"]), [user.get("email") or ""]) for user in reply.users]
+        )
+
+
+class AddressRequired(Zoom):
+    def read_users(self, reply: Any) -> Users:
+        page = super().read_users(reply)
+        return page._replace(
+            users=[User(str(user["id"]), [user["email"]]) for user in reply.users if user]
+        )
+
+
+class NumberOfAnotherField(Larkline):
+    def read_number(self, line: JSON) -> PhoneNumber:
+        return msgspec.structs.replace(super().read_number(line), number=str(line.get("ext")))
+
+
+class StatusOfTomorrow(Larkline):
+    def read_number(self, line: JSON) -> PhoneNumber:
+        voice = line.get("status") not in ("parked",)
+        return msgspec.structs.replace(super().read_number(line), voice=voice)
+
+
 WRONG: list[tuple[type[HTTPProvider], str]] = [
     (LastPageSkipped, "all_pages"),
     (OnePageOnly, "all_pages"),
@@ -164,21 +228,37 @@ WRONG: list[tuple[type[HTTPProvider], str]] = [
     (WrongShapeIsEmpty, "wrong_shape"),
     (SharedState, "threads"),
     (OptionsUntyped, "unknown_option"),
+    (SecretAsText, "authorises"),
+    (NextMayBeMissing, "not_told"),
+    (OwnerOfNobody, "odd_fields"),
+    (SizeMisspelt, "fewest_requests"),
+    (KindNeverSent, "documented"),
+    (WrongHost, "real_host"),
+    (UsersOfTheFirstPage, "users_are_read"),
+    (NullUserFatal, "users_are_read"),
+    (AddressRequired, "users_are_read"),
+    (NumberOfAnotherField, "documented"),
+    (StatusOfTomorrow, "cannot_take_calls"),
     (TokenFetchedEachTime, "share_a_token"),
     (TokenKeptForEver, "revoked"),
 ]
+
+
+RIGHT: dict[type[HTTPProvider], tuple[str, str]] = {
+    SizeMisspelt: ("TestLarklineOfUnknownDefault", "test_providers_contract"),
+    KindNeverSent: ("TestLarklineWithKind", "test_providers_contract"),
+    RingCentral: ("TestRingCentral", "test_providers_ringcentral"),
+    Zoom: ("TestZoom", "test_providers_zoom"),
+    Larkline: ("TestLarkline", "test_providers_contract"),
+}
+"""The contract of the adapter that each is a fault away from."""
 
 
 @pytest.mark.parametrize(("wrong", "test"), WRONG, ids=[wrong.__name__ for wrong, _ in WRONG])
 def test_a_wrong_adapter_fails(
     pytester: pytest.Pytester, wrong: type[HTTPProvider], test: str
 ) -> None:
-    right = "TestRingCentral" if issubclass(wrong, RingCentral) else "TestLarkline"
-    home = (
-        "test_providers_ringcentral"
-        if issubclass(wrong, RingCentral)
-        else "test_providers_contract"
-    )
+    right, home = next(at for kind, at in RIGHT.items() if issubclass(wrong, kind))
     pytester.syspathinsert(HERE)
     pytester.makepyfile(
         f"import {home}, test_providers_wrong_adapters\n"

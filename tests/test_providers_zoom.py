@@ -10,7 +10,7 @@ import pytest
 from providers.base.http import basic
 from providers.base.provider import PhoneNumber, Query
 from providers.testing import ABSENT, Asked, ByToken, OAuthContract, Reply
-from providers.testing.carrier import put
+from providers.testing.paging import put
 from providers.zoom import Zoom
 
 DATA = Path(__file__).parent / "data" / "zoom"
@@ -50,6 +50,9 @@ class TestZoom(OAuthContract):
         *({"capability": can} for can in (["outgoing"], [])),
         {"assignee.type": "emergencyNumberPool"},
     ]
+    users_at, email_at = "users", "email"
+    params = {"type": "all"}
+    host = "https://api.zoom.us"
     users = {
         "a@acme.example": ["Y40mS72DRamFgGh0V1Ul_Q"],
         "A@Acme.example": ["Y40mS72DRamFgGh0V1Ul_Q"],

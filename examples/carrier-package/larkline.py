@@ -17,7 +17,7 @@ PAGE_SIZE = 100  # the most it gives
 
 class _Reply(msgspec.Struct):
     numbers: list[JSON]
-    next_cursor: str | None = None  # absent on the last page
+    next_cursor: str | None = None  # absent on the last page; without a default where it never is
 
 
 class Larkline(HTTPProvider):

@@ -15,6 +15,7 @@ class TestLarkline(ProviderContract):
     options = {"api_key": "not-a-real-key"}
     authorization = "Bearer not-a-real-key"
     path = "/v2/numbers"
+    host = "https://api.larkline.example"
     documented = json.loads(REPLY.read_text("utf-8"))["body"]
     list_at, number_at, name_at = "numbers", "number", "label"
     paging = ByToken(token="cursor", at="next_cursor", size="limit", default=20, largest=100)

@@ -185,6 +185,12 @@ FILES = {
 """Each file of the template: where it goes in a checkout, if there, and what to fill in."""
 
 
+PLACEHOLDER = (
+    "**TODO: what follows is an invented carrier's. Write down your own's, and take this line away:"
+    " `make check` refuses it.**"
+)
+
+
 @group.command("new", epilog=example("providers new thrush --package ../thrush"))
 @click.argument("name")
 @click.option(
@@ -225,9 +231,15 @@ def new(name: str, folder: Path | None) -> None:
             ("Larkline", kind),
         ):
             text = text.replace(old, written)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("x", encoding="utf-8") as new_file:
-            new_file.write(text)
+        if source == "README.md":
+            title, _, rest = text.partition("\n")
+            text = f"{title}\n\n{PLACEHOLDER}\n{rest}"
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("x", encoding="utf-8") as new_file:
+                new_file.write(text)
+        except OSError as error:
+            raise click.ClickException(f"{_shown(target)}: {error.strerror}") from None
     steps = [f"{_shown(target)}: {FILES[source][1]}" for source, target in targets.items()]
     test = f".venv/bin/pip install -e {folder} && .venv/bin/python -m pytest {folder}"
     if folder is None:

@@ -8,8 +8,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
-import msgspec
-
 from .errors import Unreadable
 
 _Item = TypeVar("_Item")
@@ -25,13 +23,6 @@ class Request(NamedTuple):
 
 Next = Callable[[Request], Request | None]
 """Makes the next page's request from this page's: see providers/base/paging.py."""
-
-
-class Following(msgspec.Struct):
-    """The part of an answer that has the next link: Plivo's `meta`, SignalWire's `links`."""
-
-    next: str | None = None
-    total_count: int | None = None
 
 
 def listed(items: list[_Item] | None, total: int | None) -> list[_Item]:

@@ -13,18 +13,19 @@
         unusable = [{"status": "ported-out"}]
         expected = [PhoneNumber("+12025550143", "Front desk")]
 
-What each of these means is said in contract.py and local.py. An adapter with tokens inherits
+What each of these means is said in played.py and local.py. An adapter with tokens inherits
 `OAuthContract` instead, one that asks nobody `LocalContract`. This package needs pytest; nothing
 that serves imports it.
 """
 
 import pytest
 
-from .carrier import ABSENT, Asked, ByLink, ByNumber, ByToken, Carrier, Fault, Paging, Reply, Shown
+from .carrier import Asked, Carrier, Fault, Reply
+from .paging import ABSENT, ByLink, ByNumber, ByToken, Paging, Shown, Unpaged
 
 # A failure then shows the values. It has to come before these modules are imported.
 pytest.register_assert_rewrite(
-    "providers.testing.contract", "providers.testing.local", "providers.testing.oauth"
+    *(f"providers.testing.{name}" for name in ("local", "pages", "records", "failures", "oauth"))
 )
 
 from .contract import ProviderContract  # noqa: E402 - see above
@@ -45,4 +46,5 @@ __all__ = [
     "ProviderContract",
     "Reply",
     "Shown",
+    "Unpaged",
 ]

@@ -11,8 +11,9 @@ import pytest
 
 from ..base.errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
 from ..base.provider import Deadline, Provider, Query
-from .carrier import ABSENT, LONG_S, Asked, Fault, Reply
+from .carrier import LONG_S, Asked, Fault, Reply
 from .contract import PATIENCE_S, SLACK_S, ProviderContract
+from .paging import ABSENT
 
 
 class OAuthContract(ProviderContract):
