@@ -23,6 +23,9 @@ LONGEST_S = 60.0
 MOST_AT_A_TIME = 8
 """How many a worker makes side by side; further ones are begun when asked for again."""
 
+EARLY_S = 0.05
+"""By how much a call may end before its deadline that the deadline ends: libcurl counts in ms."""
+
 MARGIN = 1.15
 """By how much a listing may take longer than expected, for a `Retry-After` to be true."""
 
@@ -79,7 +82,7 @@ class LongListings:
         """Return what to answer for a call that the deadline broke off while pages came, and list
         the account in the background; None if it was not so."""
         progress, now = query.progress, time.monotonic()
-        broke_off = isinstance(answer, Unreachable) and not query.deadline.left()
+        broke_off = isinstance(answer, Unreachable) and query.deadline.left() < EARLY_S
         if not (broke_off and progress.pages and account.keeps_deadline):
             return None
         expected_s = progress.whole_s(now) or 2 * (now - progress.began)
