@@ -4,7 +4,6 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from importlib import import_module
-from itertools import count
 from types import GeneratorType
 from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar
 
@@ -194,7 +193,7 @@ class HTTPProvider(Provider):
 
         def read(answer: Answer) -> tuple[Page, bool, object]:
             page = self.read_page(self.decode(self._body(answer)))
-            numbers = list(_each(page.numbers, _unread))
+            numbers = _each(page.numbers, _unread)
             listing.query.progress.advance(len(numbers), page.total)
             return page._replace(numbers=numbers), bool(numbers), page.next
 
@@ -224,23 +223,23 @@ class HTTPProvider(Provider):
 _Record = TypeVar("_Record")
 
 
-def _each(records: Iterable[_Record], stand_in: Callable[[str], _Record | None]) -> Iterator[Any]:
+def _each(records: Iterable[_Record], stand_in: Callable[[str], _Record | None]) -> list[Any]:
     """Each record, and in place of one that cannot be read what stands in for it, by its fault.
 
     A generator ends with its first error, and would take the others along: that one is raised.
     """
-    reading = iter(records)
-    for index in count():
+    reading, found = iter(records), list[Any]()
+    while True:
         try:
-            yield next(reading)
-        except StopIteration:
-            return
+            for record in reading:
+                found.append(record)
+            return found
         except ProviderError:
             raise
         except Exception as error:
             if isinstance(reading, GeneratorType):
                 raise
-            yield stand_in(f"[{index}]: {''.join(describe(error))}")
+            found.append(stand_in(f"[{len(found)}]: {''.join(describe(error))}"))
 
 
 def _unread(fault: str) -> PhoneNumber:

@@ -25,8 +25,15 @@ def complete(numbers: list[PhoneNumber], country: str | None) -> list[PhoneNumbe
 
     `country` (ISO 3166-1 alpha-2) is the account's.
     """
-    bare = {index: text for index, number in enumerate(numbers) if (text := _digits(number))}
-    completed = [msgspec.structs.replace(n, country=None) if n.country else n for n in numbers]
+    bare = {
+        index: digits
+        for index, number in enumerate(numbers)
+        if str(number.number)[:1] != "+" and (digits := _digits(number))  # most have theirs
+    }
+    completed = [
+        number if number.country is None else msgspec.structs.replace(number, country=None)
+        for number in numbers
+    ]
     if not bare:
         return completed
     undecided: dict[int, str] = {}
