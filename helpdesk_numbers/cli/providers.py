@@ -2,7 +2,9 @@
 
 import keyword
 import re
+import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from importlib.util import find_spec
@@ -16,6 +18,7 @@ from tabulate import tabulate
 import providers
 from helpdesk_numbers.lookup.rules import judge
 from helpdesk_numbers.service import current_service
+from helpdesk_numbers.settings import ConfigurationError, Settings
 from providers import PhoneNumber, Provider, ProviderError
 from providers.base.options import Problems, describe, from_environ, is_secret
 
@@ -95,6 +98,7 @@ def try_(name: str, deadline: float) -> None:
     them), and asked for where they are required and not set. Exits with 1 if the account fails.
     """
     account = _account(name)
+    began = time.monotonic()
     try:
         numbers = list_with_timeout(account, deadline)
     except ProviderError as error:
@@ -108,6 +112,15 @@ def try_(name: str, deadline: float) -> None:
         raise click.exceptions.Exit(1) from None
     listed = [_judged(number, account.options.country) for number in numbers]
     output.emit({"provider": name, "error": None, "numbers": listed}, _table(listed))
+    took_s, most_s = time.monotonic() - began, Settings().lookup_deadline
+    with suppress(ConfigurationError):
+        most_s = current_service().settings.lookup_deadline
+    if took_s > most_s and not output.wants_json():
+        click.echo(
+            f"It took {took_s:.1f} s: longer than LOOKUP_DEADLINE ({most_s:g} s), so requests get"
+            " its last whole listing, made in the background"
+            " (docs/operating.md#when-a-carrier-fails)"
+        )
 
 
 def _judged(number: PhoneNumber, country: str | None) -> dict[str, Any]:

@@ -95,7 +95,10 @@ class LongListings:
         found = self._kept.find(account, full)
         if found is None or found[1] > known.expected_s:
             self._begin(account, full, known)
-        error = Unfinished("its listing takes longer than a request may wait, and goes on")
+        about = f"about {known.expected_s:.0f} s"
+        error = Unfinished(
+            f"its listing takes {about}, longer than a request may wait, and goes on"
+        )
         error.retry_after_s = max(1.0, MARGIN * known.left_s(now))
         error.account, error.provider = account.account, account.name
         return error
