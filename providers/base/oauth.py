@@ -49,7 +49,7 @@ class OAuthProvider(HTTPProvider):
 
     token_waits_s: ClassVar[tuple[float, ...]] = (0.0,)
     """How long at most to wait, at random, before a kept token that was refused is replaced and,
-    where that may be too old by then as well, its successor, and so on."""
+    where a new one may be too old by then as well, its successor, and so on."""
 
     error_code_at: ClassVar[tuple[str, ...]] = ("error",)
 
@@ -74,7 +74,7 @@ class OAuthProvider(HTTPProvider):
         if wanted is None:
             return super().fetch(listing, request)
         token, kept = self._current(wanted, listing)
-        for wait_s in self.token_waits_s if kept else ():
+        for wait_s in self.token_waits_s if kept else self.token_waits_s[1:]:
             try:
                 return self._fetch(listing, request, token)
             except Refused as error:
