@@ -28,6 +28,7 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     throughput.one_account,
     processor.live_request,
     paging.large_account,
+    paging.side_by_side,
     failures.one_in_ten,
     failures.all_hang,
     failures.slow_carrier,
