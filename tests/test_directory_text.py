@@ -64,6 +64,7 @@ def test_a_variable_of_any_dashboard_is_read(text: str) -> None:
         (TOML.replace('"static"', "“static”"), "typographic quotation marks"),
         (base64.b64encode(TOML.encode()).decode(), "it looks like Base64"),
         ("accounts = [", "DIRECTORY_TOML is not TOML: "),
+        (TOML.replace("accounts = ", "accounts\u00a0= "), "a character that nobody sees, U\\+00A0"),
     ],
 )
 def test_what_else_it_is_is_said(text: str, words: str) -> None:

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from helpdesk_numbers import scratch
-from helpdesk_numbers.lookup import sqlite
+from helpdesk_numbers import scratch, shared_file
 from helpdesk_numbers.lookup.sqlite import SQLiteAnswers
 from helpdesk_numbers.lookup.stale import LastKnownGood
 from helpdesk_numbers.scratch import ScratchFolder, memory_folder
 from providers import Secret, load
 from providers.base.errors import Refused, Unreachable
-from providers.base.provider import PhoneNumber, Provider, Query
+from providers.base.provider import PhoneNumber, Provider, Query, UnreadNumber
 
 EAST = PhoneNumber("+12025550143", "East", "7", owners=("anna@acme.example",))
 WEST = PhoneNumber("+12025550144")
@@ -66,6 +65,20 @@ def test_one_workers_answer_stands_in_for_another(workers: Workers) -> None:
     assert 0 <= found[1] < 30
 
 
+def test_whatever_a_carrier_gave_is_shared_as_it_is(workers: Workers) -> None:
+    odd: list[PhoneNumber] = [
+        PhoneNumber(12025550143, None, 7, None, None),  # type: ignore[arg-type] # a reader's slip
+        PhoneNumber("+12025550143", "Sales \ud83d", owners=("7",)),
+        UnreadNumber("", fault="[3]: KeyError 'id'"),
+    ]
+    asked, other = workers
+    asked.record(account(), Query(), odd, time.monotonic())
+    asked.record(account("b"), Query(), [EAST], time.monotonic())
+    assert in_time(lambda: answer_of(other, key="b")) == [EAST], "the writer lives"
+    found = answer_of(other)
+    assert found is None or [str(one) for one in found][2] == str(odd[2])  # type: ignore[attr-defined]
+
+
 def test_other_credentials_are_another_account(workers: Workers) -> None:
     asked, other = workers
     asked.record(account(), Query(), [EAST], time.monotonic())
@@ -107,7 +120,7 @@ def test_a_broken_file_costs_only_the_sharing(
     workers: Workers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[object] = []
-    monkeypatch.setattr(sqlite.log, "warning", lambda *words: told.append(words))
+    monkeypatch.setattr(shared_file.log, "warning", lambda *words: told.append(words))
     asked, _ = workers
     (tmp_path / "answers.sqlite").write_bytes(
         b"this is no database at all, but for its length" * 99

@@ -39,6 +39,7 @@ def test_an_odd_name_costs_no_number(name: bytes, read: str) -> None:
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
 def test_a_byte_order_mark_is_none_of_json(encoding: str) -> None:
     assert names('{"numbers": [{"name": "Café"}]}'.encode(encoding)) == ["Café"]
+    assert names('{"numbers": [{"name": "Café"}]}'.encode("utf-16-le")) == ["Café"]
     big = b"\xfe\xff" + '{"numbers": [{"name": "Café"}]}'.encode("utf-16-be")
     assert names(big) == ["Café"]
 

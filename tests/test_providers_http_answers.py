@@ -1,5 +1,6 @@
 """What HTTPProvider makes of statuses, and of answers too large or not to be read."""
 
+import itertools
 import time
 import tracemalloc
 from email.utils import formatdate
@@ -8,12 +9,22 @@ from typing import Any
 import msgspec
 import pytest
 
+from providers.base import walk
 from providers.base.errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
 from providers.base.http import Page
 from providers.base.provider import PhoneNumber, Query, UnreadNumber
-from providers.testing.carrier import Answer, Carrier
+from providers.testing.carrier import Answer, Carrier, Reply
 from tests.support.carrier import HTML, bomb, does, pour, says
-from tests.test_providers_http import KEY, NUMBER, Larkline, account, ask, carrier, failure
+from tests.test_providers_http import (
+    KEY,
+    NUMBER,
+    Larkline,
+    account,
+    ask,
+    carrier,
+    failure,
+    lines,
+)
 
 __all__ = ["carrier"]  # a fixture
 
@@ -233,3 +244,15 @@ def test_if_none_can_be_read_the_carrier_has_changed_its_format(carrier: Carrier
 def test_where_a_reader_failed_is_said(carrier: Carrier) -> None:
     carrier.answer = says([])
     assert "TypeError while reading the answer, in read_page, " in str(failure(carrier.url))
+
+
+def test_pages_without_end_that_bring_nothing_new_are_given_up(
+    carrier: Carrier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a carrier that does not know the cursor's parameter."""
+    monkeypatch.setattr(walk, "MOST_IN_VAIN", 5)
+    counted = itertools.count()
+    carrier.answer = lambda _: Reply(lines(NUMBER, following=f"lines?page={next(counted)}"))
+    error = failure(carrier.url)
+    assert str(error) == "6 pages in a row brought nothing new"
+    assert len(carrier.asked) == 7

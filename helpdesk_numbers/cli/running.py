@@ -17,6 +17,17 @@ class NoExplanation(Exception):
     """The service did not explain itself; the text says why."""
 
 
+def _printable(value: Any) -> Any:
+    """The value as a terminal may show it, whoever answered."""
+    if isinstance(value, dict):
+        return {name: _printable(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_printable(inner) for inner in value]
+    if isinstance(value, str) and not value.isprintable():
+        return "".join(each if each.isprintable() else " " for each in value)
+    return value
+
+
 def ask(url: str, signed_url: str, settings: Settings, portal_id: int, user_id: int) -> Any:
     """Return what the service at this webhook URL says about a user: helpdesk_numbers/explain.py.
 
@@ -35,7 +46,7 @@ def ask(url: str, signed_url: str, settings: Settings, portal_id: int, user_id: 
             f"{url}/explain", body, headers=headers, timeout=TIMEOUT_S, allow_redirects=False
         )
         if answer.status_code == 200 and {"leftOut", "directory"} <= set(data := answer.json()):
-            return data
+            return _printable(data)
     except (requests.RequestException, ValueError, TypeError) as error:
         raise NoExplanation(why_no_answer(error)) from None
     reasons = {

@@ -97,6 +97,8 @@ def _unescape(match: re.Match[str]) -> str:
 def looks_like(text: str) -> str:
     """Return in words what a text that is not TOML seems to be, to be added to what is wrong."""
     text = text.strip()
+    if unseen := re.search("[\u00a0\u00ad\u200b-\u200f\u2060\ufeff]", text):
+        return f"; it holds a character that nobody sees, U+{ord(unseen[0]):04X}"
     if re.search("[“”‘’]", text):
         return "; it has typographic quotation marks: write \" and '"
     if text.startswith("{"):

@@ -5,7 +5,7 @@ Nobody gets an answer that is older than the call they waited for.
 
 import threading
 
-from providers.base.errors import ProviderError, Unreachable
+from providers.base.errors import ProviderError, Unreachable, Unreadable
 from providers.base.provider import Provider, Query
 
 from .breaker import Answer, CircuitBreaker
@@ -122,3 +122,13 @@ class AccountCalls:
                 self._timed_out = not self.healthy and now - call.began > 0.9 * self._deadline_s
         if call.has_seat:
             self._bulkhead.give_seat_back(call.began + self._deadline_s)
+
+
+def answer_of(account: Provider, query: Query) -> Answer:
+    """Return the account's numbers or its error. Nothing is raised: many threads wait for it."""
+    try:
+        return account.ask(query)
+    except ProviderError as error:
+        return error
+    except BaseException as error:  # sys.exit() in an adapter, say
+        return Unreadable(f"{type(error).__name__} in the adapter")

@@ -7,12 +7,12 @@ from typing import Protocol
 from weakref import WeakKeyDictionary
 
 from helpdesk_numbers.directory.model import Directory, Grant
-from providers.base.errors import ProviderError, Unreachable, Unreadable
+from providers.base.errors import Unreachable
 from providers.base.provider import Deadline, PhoneNumber, Provider, Query
 
 from .breaker import Answer
 from .bulkhead import Bulkhead
-from .calls import AccountCalls, Call
+from .calls import AccountCalls, Call, answer_of
 from .long import LongListings
 from .result import LeftOut, Number, Outcome, Result, StaticResults
 from .rules import apply_rule, query_for
@@ -44,7 +44,7 @@ class Lookup:
         self._directories = directories
         self._deadline_s = deadline_s
         self._stale = LastKnownGood(last_known_good_s) if last_known_good_s else None
-        self._long = LongListings(self._stale, deadline_s, _answer_of) if self._stale else None
+        self._long = LongListings(self._stale, deadline_s, answer_of) if self._stale else None
         self._calls: WeakKeyDictionary[Provider, AccountCalls] = WeakKeyDictionary()
         self._lock = threading.Lock()
         self._static = StaticResults()
@@ -111,7 +111,7 @@ class Lookup:
         """The call to wait for, and whether it is new, so that it has to be made."""
         now = time.monotonic()
         if account.fixed:
-            return Call.finished(account, query, _answer_of(account, query), now), False
+            return Call.finished(account, query, answer_of(account, query), now), False
         if self._long and (error := self._long.instead(account, full)):
             return Call.finished(account, query, error, now), False
         return self._calls_of(account).join(account, query, full, now)
@@ -124,11 +124,11 @@ class Lookup:
     def _make(self, call: Call) -> None:
         """Make the call, once for all who wait for it."""
         if call.query.deadline.left():
-            answer = _answer_of(call.account, call.query)
+            answer = answer_of(call.account, call.query)
             long = self._long and self._long.unfinished(call.account, call.query, answer)
             self._end(call, long or answer, counts=not long)
         else:
-            self._end(call, Unreachable(_NO_THREAD), counts=False)
+            self._end(call, Unreachable("no thread was free to call it"), counts=False)
 
     def _end(self, call: Call, answer: Answer, *, counts: bool = True) -> None:
         """Learn from the call's answer, then give it to all who wait."""
@@ -156,16 +156,3 @@ class Lookup:
         stale = self._stale.find(account, query) if self._stale else None
         numbers, age_s = stale or ([], None)
         return numbers, Outcome(account.account, account.name, answer.outcome, ms, answer, age_s)
-
-
-_NO_THREAD = "no thread was free to call it"  # which is not the account's fault
-
-
-def _answer_of(account: Provider, query: Query) -> Answer:
-    """The account's numbers or its error. Nothing is raised: many threads wait for it."""
-    try:
-        return account.ask(query)
-    except ProviderError as error:
-        return error
-    except BaseException as error:  # sys.exit() in an adapter, say
-        return Unreadable(f"{type(error).__name__} in the adapter")

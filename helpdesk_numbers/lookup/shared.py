@@ -3,9 +3,11 @@
 Times are seconds of the monotonic clock, which is one for all processes of a machine.
 """
 
-from typing import Protocol
+from typing import Any, Protocol
 
-from providers.base.provider import PhoneNumber, Provider, Query
+import msgspec
+
+from providers.base.provider import PhoneNumber, Provider, Query, UnreadNumber
 
 
 class SharedAnswers(Protocol):
@@ -28,3 +30,18 @@ class SharedAnswers(Protocol):
 
     def release(self, account: Provider) -> None:
         """End the lease."""
+
+
+def encode(numbers: list[PhoneNumber]) -> bytes:
+    """Return numbers as bytes. A carrier's fields may be of any type: others become text."""
+    rows = [(isinstance(one, UnreadNumber), *msgspec.structs.astuple(one)) for one in numbers]
+    return msgspec.msgpack.encode(rows, enc_hook=str)
+
+
+def decode(encoded: bytes) -> list[PhoneNumber]:
+    """Return the numbers of `encode`."""
+    kinds: tuple[Any, Any] = PhoneNumber, UnreadNumber
+    return [
+        kinds[unread](*(tuple(value) if isinstance(value, list) else value for value in row))
+        for unread, *row in msgspec.msgpack.decode(encoded)
+    ]

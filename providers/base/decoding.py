@@ -16,14 +16,6 @@ from .errors import Unreadable
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-_BOMS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16's, which it begins with
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-
 MAX_ODD_RECORDS = 100
 """Of one answer, that are no objects at all. Each is found by reading it once more."""
 
@@ -91,19 +83,12 @@ def _convert(value: Any, kind: Any, strict: bool) -> Any:
 
 
 def to_text(body: bytes) -> str:
-    """Return bytes as text: by their mark, else UTF-8, and what is not as Latin-1."""
-    for mark, encoding in _BOMS:
-        if body.startswith(mark):
-            return body[len(mark) :].decode(encoding + _ORDERS.get(mark, ""), "replace")
-    return body.decode("utf-8", "latin-1")
-
-
-_ORDERS = {
-    codecs.BOM_UTF32_LE: "-le",
-    codecs.BOM_UTF32_BE: "-be",
-    codecs.BOM_UTF16_LE: "-le",
-    codecs.BOM_UTF16_BE: "-be",
-}
+    """Return bytes as text: UTF-16 or UTF-32 if they begin so, else UTF-8, and what is not as
+    Windows' Latin-1."""
+    encoding = json.detect_encoding(body)
+    if encoding.startswith("utf-8"):
+        return body.removeprefix(codecs.BOM_UTF8).decode("utf-8", "latin-1")
+    return body.decode(encoding, "replace")
 
 
 def _as_latin1(error: UnicodeError) -> tuple[str, int]:

@@ -191,11 +191,11 @@ class HTTPProvider(Provider):
     def pages(self, listing: Listing, first: Request) -> Iterator[Page]:
         """Walk through the pages of numbers, from the request for the first one."""
 
-        def read(answer: Answer) -> tuple[Page, bool, object]:
+        def read(answer: Answer) -> tuple[Page, list[PhoneNumber], object]:
             page = self.read_page(self.decode(self._body(answer)))
             numbers = _each(page.numbers, _unread)
             listing.query.progress.advance(len(numbers), page.total)
-            return page._replace(numbers=numbers), bool(numbers), page.next
+            return page._replace(numbers=numbers), numbers, page.next
 
         return walk(listing, first, partial(self.fetch, listing), read)
 
@@ -204,11 +204,11 @@ class HTTPProvider(Provider):
         if not (self.finds_users and "@" in owner):
             return {}
 
-        def read(answer: Answer) -> tuple[list[User], bool, object]:
+        def read(answer: Answer) -> tuple[list[User], list[User], object]:
             page = self.read_users(decode_json(self._body(answer), self.UserReply))
             users = list(filter(None, _each(page.users, lambda _: None)))
             listing.query.progress.advance(0)
-            return users, bool(users), page.next
+            return users, users, page.next
 
         first = self.first_users(None if owner == ANYBODY else owner)
         pages = walk(listing, first, partial(self.fetch, listing), read)

@@ -5,7 +5,7 @@ A part of a listing is never taken for the whole: whatever breaks off a walk fai
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from threading import Condition
@@ -19,13 +19,14 @@ from .provider import Deadline, describe
 AT_ONCE = 6
 """Pages asked for side by side, as browsers do with one host."""
 
-MOST_EMPTY = 20
-"""Pages without numbers in a row, after which a carrier leads nowhere."""
+MOST_EMPTY, MOST_IN_VAIN = 20, 2_000
+"""Pages in a row without anything, and without anything new, after which a carrier leads nowhere.
+Numbers may come twice where a list changes while it is read."""
 
 MOST_REFUSALS = 2
 """How often a page is asked for again that came too soon for the carrier (429)."""
 
-STALE = 400, 404, 410
+STALE = 400, 404, 410, 416, 422
 """How a carrier refuses a cursor, token or page that it gave: it has ended, or the list changed."""
 
 _AnyPage = TypeVar("_AnyPage")
@@ -36,8 +37,8 @@ class StaleCursor(Unreadable):
 
 
 Fetch = Callable[[Request], Answer]
-Read = Callable[[Answer], tuple[_AnyPage, bool, object]]
-"""Makes an answer a page; says whether it brought anything, and what leads to the next one."""
+Read = Callable[[Answer], tuple[_AnyPage, Sequence[object], object]]
+"""Makes an answer a page; says what it brought, and what leads to the next one."""
 
 
 def walk(
@@ -49,7 +50,8 @@ def walk(
         ProviderError: a page did not come, could not be read, or leads in a circle or nowhere.
     """
     request: Request | None = first
-    empty = 0
+    seen: set[str] = set()
+    empty = in_vain = 0
     while request:
         answer = fetch(request) if request is first else _later(fetch, request)
         page, brought, following = _read(read, answer)
@@ -61,15 +63,18 @@ def walk(
                 page, brought, following = _read(read, answer)
                 request = later
                 yield page
+        ends = set(map(str, (*brought[:1], *brought[-1:])))  # which tell pages apart well enough
         empty = 0 if brought else empty + 1
-        if empty > MOST_EMPTY:
-            raise Unreadable(f"more than {MOST_EMPTY} pages in a row brought nothing")
+        in_vain = in_vain + 1 if ends <= seen else 0
+        seen |= ends
+        if empty > MOST_EMPTY or in_vain > MOST_IN_VAIN:
+            raise Unreadable(f"{in_vain} pages in a row brought nothing new")
         request = following(request) if callable(following) else following  # type: ignore[assignment]
         if request and not brought and listing.has_asked(request.path, request.params):
             return  # an empty page that leads back is how some carriers end
 
 
-def _read(read: Read[_AnyPage], answer: Answer) -> tuple[_AnyPage, bool, object]:
+def _read(read: Read[_AnyPage], answer: Answer) -> tuple[_AnyPage, Sequence[object], object]:
     try:
         return read(answer)
     except ProviderError:

@@ -1,0 +1,66 @@
+"""An SQLite file that processes share, for what may be lost: if it breaks, nothing else does."""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    import sqlite3
+
+log = logging.getLogger(__name__)
+
+PAUSE_S = 10.0
+"""How long a file that is broken, full or locked is left alone."""
+
+T = TypeVar("T")
+
+
+class SharedFile:
+    """The file, opened by each process for itself when it first needs it. `tables` makes what is
+    not there yet."""
+
+    def __init__(self, path: Path, tables: str) -> None:
+        self._path, self._tables = path, tables
+        self._lock = threading.Lock()
+        self._opened: tuple[int, sqlite3.Connection] | None = None
+        self._broken_until = 0.0
+
+    def run(self, work: "Callable[[sqlite3.Connection], T]") -> T | None:
+        """Do it in a transaction of its own, one at a time in a process; return None if it failed,
+        which is told of once."""
+        import sqlite3  # not above: a server is up without it
+
+        with self._lock:
+            if time.monotonic() < self._broken_until:
+                return None
+            try:
+                connection = self._connection()
+                with connection:
+                    return work(connection)
+            except sqlite3.Error as error:
+                self._opened = None
+                self._broken_until = time.monotonic() + PAUSE_S
+                log.warning("last good answers are not shared among workers for now: %s", error)
+                return None
+
+    def _connection(self) -> "sqlite3.Connection":
+        """This process's: its parent's passes no fork."""
+        import sqlite3
+
+        class Closing(sqlite3.Connection):
+            def __del__(self) -> None:
+                self.close()
+
+        if self._opened is None or self._opened[0] != os.getpid():
+            opened = sqlite3.connect(
+                self._path, timeout=0.5, check_same_thread=False, factory=Closing
+            )
+            opened.executescript(
+                f"PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; {self._tables}"
+            )
+            self._opened = os.getpid(), opened
+        return self._opened[1]
