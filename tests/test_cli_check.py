@@ -331,6 +331,38 @@ def test_account_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) 
     assert found["account us"]["text"] == "twilio: no whole answer in time"
 
 
+def test_account_of_which_no_page_comes_is_given_up_before_the_whole_is_due(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(checks, "PAGE_S", 0.3)
+    began = time.monotonic()
+    with Carrier(lambda _: hang) as carrier:
+        found = check(twilio(carrier.url))
+    assert found["account us"]["text"] == "twilio: no whole answer in time"
+    assert time.monotonic() - began < 10 < checks.ACCOUNT_S
+
+
+def test_account_whose_pages_come_gets_more_than_a_page_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    third_party(
+        tmp_path,
+        "import time\nfrom providers import PhoneNumber, Provider\n"
+        "class Slow(Provider):\n    name = 'slow'\n"
+        "    def ask(self, query):\n        for _ in range(6):\n"
+        "            time.sleep(0.4)\n            query.progress.advance(1)\n"
+        "        return [PhoneNumber('+12025550143')]\n",
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(checks, "PAGE_S", 1.8)
+    toml = DIRECTORY.replace("[portals", '[accounts.us]\nprovider = "slow"\n[portals', 1)
+    try:
+        found = check(SETTINGS | {"DIRECTORY_TOML": toml})
+    finally:
+        sys.modules.pop("slow")
+    assert found["account us"]["ok"] is True
+
+
 def test_account_whose_adapter_hangs_is_given_up_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

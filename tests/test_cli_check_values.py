@@ -97,11 +97,11 @@ def many(count: int) -> str:
 
 def test_many_accounts_that_answer_are_one_line() -> None:
     text = (
-        many(300)
+        many(1300)
         + '[accounts.fax]\nprovider = "static"\nnumbers = []\n[portals.2]\naccounts = ["fax"]'
     )
     done = here(SETTINGS | {"DIRECTORY_TOML": text}, "check", "--offline")
-    assert "✓ 300 accounts answer" in done.stdout
+    assert "✓ 1,300 accounts answer" in done.stdout
     assert "✗ account fax" in done.stdout
     assert len(done.stdout.splitlines()) < 20
 
@@ -126,6 +126,6 @@ def test_one_portal_is_checked_alone() -> None:
     assert not any(
         line.startswith("account fax") for line in told(settings, "--portal-id", "62515")
     )
-    done = here(SETTINGS | settings, "check", "--offline", "--portal-id", "7")
+    done = here(SETTINGS | settings, "check", "--offline", "--portal", "7")
     assert done.returncode == 2
     assert "portal 7 is not in the directory" in done.stderr

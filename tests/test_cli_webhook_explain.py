@@ -146,6 +146,9 @@ def test_without_the_time_of_arrival_an_age_is_told_with_a_caution() -> None:
         (json.dumps({**PLAIN, "headers": [1]}), "headers"),
         (json.dumps({**PLAIN, "receivedAt": "yesterday"}), "receivedAt"),
         ('{"event": "request", "status": 401}', "--from-log"),
+        ('{"log": "{\\"event\\": \\"request\\"}", "stream": "stdout"}', "--from-log"),
+        ('{"MESSAGE": "worker boots", "_PID": "1"}', "--from-log"),
+        ("web.1: " + "x" * 1024 * 1024, "--from-log"),
         ('{"url": "\\ud800"}', "not a failed request"),
     ],
 )

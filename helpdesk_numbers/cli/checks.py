@@ -24,6 +24,9 @@ from .webhook_url import key_is_due, new_key
 ACCOUNT_S = 60.0
 """What an account gets to list everything; a lookup has LOOKUP_DEADLINE."""
 
+PAGE_S = 20.0
+"""What it gets for each page of that, so that one that hangs is told of sooner."""
+
 SETTINGS_FIRST = "left out until the settings above are right"
 
 
@@ -177,7 +180,7 @@ def _account(account: Provider, owner: str | None, subject: Subject) -> Iterator
     of = f"{account.name}: " if account.name != account.account else ""
     started, progress = time.perf_counter(), Progress()
     try:
-        numbers = list_with_timeout(account, ACCOUNT_S, owner, progress)
+        numbers = list_with_timeout(account, ACCOUNT_S, owner, progress, PAGE_S)
     except ProviderError as error:
         text, remedy = in_words(error)
         yield Finding(name, False, of + text, remedy)

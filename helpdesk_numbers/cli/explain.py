@@ -29,6 +29,11 @@ MAX_LINE_BYTES = 64 * 1024
 MAX_CAUSES = 100
 """Of a log. Strangers may have sent anything, and a log may be any file."""
 
+_LOGGED = re.compile(rb'\\*"(event|log|MESSAGE)\\*"')
+"""What this service's lines have, and what Docker and journald put around them."""
+
+_LOG_HINT = "To read this service's log lines, add --from-log."
+
 
 @click.command(epilog=example("webhook explain --from-log service.log"))
 @click.argument("file", type=click.File("rb"), default="-")
@@ -152,21 +157,18 @@ def _called_url(failed: FailedRequest, settings: Settings) -> str:
 
 def _read_request(content: bytes) -> FailedRequest:
     if len(content) > MAX_FILE_BYTES:
-        raise click.ClickException("not a failed request: more than 1 MiB. HubSpot's have a few KB")
+        text = f"more than 1 MiB. HubSpot's have a few KB.\n{_LOG_HINT}"
+        raise click.ClickException(f"not a failed request: {text}")
     try:
         return msgspec.json.decode(content.removeprefix(b"\xef\xbb\xbf"), type=FailedRequest)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         hint = "It has to be a JSON object with method, url, headers and body."
         if "$.body" in str(error):
             hint = "The body has to be a string, the exact text that arrived: every byte is signed."
-        elif b'"event"' in content or (content.strip() and not content.lstrip().startswith(b"{")):
-            hint = (
-                "To read this service's log lines, add --from-log. Else, "
-                + hint[0].lower()
-                + hint[1:]
-            )
         elif not content.strip():
-            hint = "It is empty. " + hint
+            hint = f"It is empty. {hint}"
+        elif _LOGGED.search(content) or not content.lstrip().startswith(b"{"):
+            hint = f"{_LOG_HINT} Else, it{hint[2:]}"
         raise click.ClickException(f"not a failed request: {error}\n{hint}") from None
 
 

@@ -2,9 +2,11 @@
 
 import time
 from concurrent.futures import Future
+from contextlib import suppress
 from threading import Thread
 
-from providers import Deadline, PhoneNumber, Provider, ProviderError, Query
+from helpdesk_numbers.lookup.long import WhileItComes
+from providers import PhoneNumber, Provider, ProviderError, Query
 from providers.base.errors import Unreachable
 from providers.base.provider import Progress
 
@@ -19,18 +21,20 @@ def list_with_timeout(
     deadline_s: float,
     owner: str | None = None,
     progress: Progress | None = None,
+    page_s: float | None = None,
 ) -> list[PhoneNumber]:
     """Return the account's numbers within the deadline, even from an adapter that does not keep it.
 
     `owner` is the query's. How far it has come is shown on a terminal, unless the caller looks on
-    by a `progress` of its own.
+    by a `progress` of its own. With `page_s`, it is given up when no page comes for so long.
 
     Raises:
         ProviderError: see providers/base/errors.py.
     """
     answer: Future[list[PhoneNumber]] = Future()
     shown, progress = progress is None, progress or Progress()
-    query = Query(owner=owner, deadline=Deadline(deadline_s), progress=progress)
+    deadline = WhileItComes(progress, deadline_s, page_s or deadline_s)
+    query = Query(owner=owner, deadline=deadline, progress=progress)
 
     def call() -> None:
         try:
@@ -41,14 +45,14 @@ def list_with_timeout(
     # Not in an executor's thread: Python would wait for that at its end, and so for an adapter
     # that hangs. A daemon is left behind.
     Thread(target=call, daemon=True).start()
-    until = time.monotonic() + deadline_s + GRACE_S
     with progress_line.line() as show:
-        while (left_s := until - time.monotonic()) > 0:
-            try:
+        while left_s := deadline.left():
+            with suppress(TimeoutError):
                 return answer.result(min(left_s, progress_line.LOOK_S))
-            except TimeoutError:
-                if shown:
-                    show(_how_far(account, progress))
+            if shown:
+                show(_how_far(account, progress))
+    with suppress(TimeoutError):
+        return answer.result(GRACE_S)
     raise Unreachable("no answer in time") from None
 
 

@@ -20,6 +20,7 @@ user = click.option(
 )
 portal = click.option(
     "--portal-id",
+    "--portal",
     type=_as_id,
     metavar="ID",
     help="The HubSpot account. [default: the directory's portal, if it has just one]",

@@ -97,8 +97,8 @@ def style(text: str, colour: str) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """Return `1 number`, `2 numbers`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    """Return `1 number`, `2,000 numbers`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def ask(question: Callable[..., Any], unanswered: click.ClickException, *args: Any) -> Any:

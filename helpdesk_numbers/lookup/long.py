@@ -49,14 +49,15 @@ class _Account:
         return max(self.progress.whole_s(now) or self.expected_s, 1.25 * gone_s) - gone_s
 
 
-class _WhileItComes(Deadline):
-    """LONGEST_S in all, as long as each page comes within a request's own deadline."""
+class WhileItComes(Deadline):
+    """So many seconds in all, as long as each page comes within `page_s`."""
 
-    def __init__(self, progress: Progress, page_s: float) -> None:
-        super().__init__(LONGEST_S)
+    def __init__(self, progress: Progress, longest_s: float, page_s: float) -> None:
+        super().__init__(longest_s)
         self._progress, self._page_s = progress, page_s
 
     def left(self) -> float:
+        """Return the seconds left: of all of it or of a page, whichever ends sooner."""
         silent_s = time.monotonic() - self._progress.at
         return min(super().left(), max(0.0, self._page_s - silent_s))
 
@@ -106,7 +107,7 @@ class LongListings:
     def _begin(self, account: Provider, full: Query, known: _Account) -> None:
         """List the account on a thread of its own, unless this instance does so already."""
         progress = Progress()
-        deadline = _WhileItComes(progress, self._deadline_s)
+        deadline = WhileItComes(progress, LONGEST_S, self._deadline_s)
         query = Query(owner=full.owner, deadline=deadline, progress=progress)
         with self._lock:
             if known.progress or self._running >= MOST_AT_A_TIME:
