@@ -11,7 +11,7 @@ from itertools import chain
 from threading import Condition
 from typing import TypeVar
 
-from .errors import ProviderError, RateLimited, Refused, Unreadable
+from .errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
 from .listing import Answer, Listing
 from .paging import Ahead, Request
 from .provider import Deadline, describe
@@ -19,7 +19,7 @@ from .provider import Deadline, describe
 AT_ONCE = 6
 """Pages asked for side by side, as browsers do with one host."""
 
-MOST_EMPTY, MOST_IN_VAIN = 20, 2_000
+MOST_EMPTY, MOST_IN_VAIN = 20, 500
 """Pages in a row without anything, and without anything new, after which a carrier leads nowhere.
 Numbers may come twice where a list changes while it is read."""
 
@@ -67,8 +67,10 @@ def walk(
         empty = 0 if brought else empty + 1
         in_vain = in_vain + 1 if ends <= seen else 0
         seen |= ends
-        if empty > MOST_EMPTY or in_vain > MOST_IN_VAIN:
-            raise Unreadable(f"{in_vain} pages in a row brought nothing new")
+        if empty > MOST_EMPTY:
+            raise Unreadable(f"{empty} pages in a row brought nothing")
+        if in_vain > MOST_IN_VAIN:  # as if it had gone on until the deadline
+            raise Unreachable(f"{in_vain} pages in a row brought nothing new")
         request = following(request) if callable(following) else following  # type: ignore[assignment]
         if request and not brought and listing.has_asked(request.path, request.params):
             return  # an empty page that leads back is how some carriers end
