@@ -46,7 +46,8 @@ class _Account:
         if self.progress is None:
             return self.expected_s
         gone_s = now - self.progress.began
-        return max(self.progress.whole_s(now) or self.expected_s, 1.25 * gone_s) - gone_s
+        by_pace_s = self.progress.whole_s(now) or 0.0  # too short at first, if one page was quick
+        return max(self.expected_s, by_pace_s, 1.25 * gone_s) - gone_s
 
 
 class WhileItComes(Deadline):

@@ -70,7 +70,7 @@ def walk(
         if empty > MOST_EMPTY:
             raise Unreadable(f"{empty} pages in a row brought nothing")
         if in_vain > MOST_IN_VAIN:  # as if it had gone on until the deadline
-            raise Unreachable(f"{in_vain} pages in a row brought nothing new")
+            raise Unreachable(f"not all pages came in time: {in_vain} in a row brought nothing new")
         request = following(request) if callable(following) else following  # type: ignore[assignment]
         if request and not brought and listing.has_asked(request.path, request.params):
             return  # an empty page that leads back is how some carriers end
