@@ -2,14 +2,12 @@
 
 import logging
 import os
+import sqlite3  # by the master, so that its workers share what it takes
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
-
-if TYPE_CHECKING:
-    import sqlite3
+from typing import TypeVar
 
 log = logging.getLogger(__name__)
 
@@ -17,6 +15,15 @@ PAUSE_S = 10.0
 """How long a file that is broken, full or locked is left alone."""
 
 T = TypeVar("T")
+
+
+_ALWAYS = "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA cache_size = -256;"
+"""What is lost with the machine may be lost; 256 KiB of memory for each process."""
+
+
+class _Closing(sqlite3.Connection):
+    def __del__(self) -> None:
+        self.close()
 
 
 class SharedFile:
@@ -29,11 +36,9 @@ class SharedFile:
         self._opened: tuple[int, sqlite3.Connection] | None = None
         self._broken_until = 0.0
 
-    def run(self, work: "Callable[[sqlite3.Connection], T]") -> T | None:
+    def run(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
         """Do it in a transaction of its own, one at a time in a process; return None if it failed,
         which is told of once."""
-        import sqlite3  # not above: a server is up without it
-
         with self._lock:
             if time.monotonic() < self._broken_until:
                 return None
@@ -47,20 +52,12 @@ class SharedFile:
                 log.warning("last good answers are not shared among workers for now: %s", error)
                 return None
 
-    def _connection(self) -> "sqlite3.Connection":
+    def _connection(self) -> sqlite3.Connection:
         """This process's: its parent's passes no fork."""
-        import sqlite3
-
-        class Closing(sqlite3.Connection):
-            def __del__(self) -> None:
-                self.close()
-
         if self._opened is None or self._opened[0] != os.getpid():
             opened = sqlite3.connect(
-                self._path, timeout=0.5, check_same_thread=False, factory=Closing
+                self._path, timeout=0.5, check_same_thread=False, factory=_Closing
             )
-            opened.executescript(
-                f"PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; {self._tables}"
-            )
+            opened.executescript(_ALWAYS + self._tables)
             self._opened = os.getpid(), opened
         return self._opened[1]

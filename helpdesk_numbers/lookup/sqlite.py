@@ -20,7 +20,7 @@ from providers.base.provider import PhoneNumber, Provider, Query
 from .shared import decode, encode
 
 if TYPE_CHECKING:
-    import sqlite3
+    from sqlite3 import Connection
 
 MAX_BYTES, MOST_WAITING = 64 * 1024 * 1024, 1_000
 """Of an instance's numbers, of which the oldest go first; answers that wait to be written."""
@@ -59,7 +59,7 @@ class SQLiteAnswers:
             return
 
     def _write(
-        self, connection: "sqlite3.Connection", digest: bytes, asked: str, at: float, encoded: bytes
+        self, connection: "Connection", digest: bytes, asked: str, at: float, encoded: bytes
     ) -> None:
         connection.execute("DELETE FROM answers WHERE at < ?", [time.monotonic() - self._max_age_s])
         (size,) = connection.execute("SELECT total(length(numbers)) FROM answers").fetchone()
@@ -90,7 +90,7 @@ class SQLiteAnswers:
         """Forget all of the account, in all workers."""
         digest = self._digest(account)
 
-        def forget(connection: "sqlite3.Connection") -> None:
+        def forget(connection: "Connection") -> None:
             connection.execute("INSERT OR REPLACE INTO refusals VALUES (?, ?)", [digest, at])
             connection.execute("DELETE FROM answers WHERE account = ?", [digest])
 
@@ -120,11 +120,8 @@ class SQLiteAnswers:
 
     def release(self, account: Provider) -> None:
         """End the lease."""
-        self._file.run(
-            lambda connection: connection.execute(
-                "DELETE FROM leases WHERE account = ?", [self._digest(account)]
-            )
-        )
+        ended = "DELETE FROM leases WHERE account = ?", [self._digest(account)]
+        self._file.run(lambda connection: connection.execute(*ended))
 
     def _digest(self, account: Provider) -> bytes:
         """The account as a key: with other options, above all other credentials, it is another."""
