@@ -5,4 +5,4 @@ import sys as _sys
 
 _sys.path.insert(0, _os.path.dirname(_os.path.abspath(__file__)))  # read before gunicorn does this
 
-from helpdesk_numbers.gunicorn_conf import *  # noqa: F403
+from helpdesk_numbers.gunicorn_conf import *  # noqa: F403 - the settings are its names

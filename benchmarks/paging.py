@@ -117,7 +117,7 @@ def _pages(provider: str, what: str, pages: int, size: int, page_s: float) -> Ba
     with Carrier(answer) as theirs:
         known = {field.name for field in fields(kind.Options)}
         given = {name: value for name, value in secrets.items() if name in known}
-        account = kind(kind.Options(**given, base_url=theirs.url), provider)  # type: ignore[call-arg]
+        account = kind(kind.Options(**given, base_url=theirs.url), provider)  # type: ignore[call-arg] # its own
         took = []
         for _ in range(ROUNDS):
             began = time.perf_counter()

@@ -19,11 +19,9 @@ from hubspot.schema import check_query, read_request
 from hubspot.signature import TIMESTAMP_HEADER, V3_HEADER, derived_key, sign, verify
 
 from . import logs
-from .webhook import EXPLAIN, PATH, called_url, read_body
+from .webhook import EXPLAIN, PATH, EnvironHeaders, called_url, read_body
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
-
     from helpdesk_numbers.directory.file import DirectoryFile, SingleAccount
 
 HEADER = "X-Explain-Signature"
@@ -37,20 +35,12 @@ def signed_headers(secret: str, url: str, body: bytes, now_ms: int) -> dict[str,
     return {HEADER: signature, TIMESTAMP_HEADER: timestamp}
 
 
-class _Headers:
+class _Headers(EnvironHeaders):
     """The request's headers, our signature in place of HubSpot's."""
 
-    _names = {V3_HEADER: HEADER, TIMESTAMP_HEADER: TIMESTAMP_HEADER}
-
-    def __init__(self, environ: "WSGIEnvironment") -> None:
-        self._environ = environ
-
     def get(self, name: str, /) -> str | None:
-        ours = self._names.get(name)
-        if ours is None:
-            return None
-        value: str | None = self._environ.get("HTTP_" + ours.upper().replace("-", "_"))
-        return value
+        ours = {V3_HEADER: HEADER, TIMESTAMP_HEADER: TIMESTAMP_HEADER}.get(name)
+        return super().get(ours) if ours else None
 
 
 def blueprint(service: Service) -> Blueprint:

@@ -107,13 +107,14 @@ DIAGNOSES_PER_S = 5.0
 """A diagnosis takes as long as ten good requests, and whoever sends forged ones says how many."""
 
 
-class _Headers:
+class EnvironHeaders:
     """A request's headers out of its environ; `request.headers` takes four times as long."""
 
     def __init__(self, environ: "WSGIEnvironment") -> None:
         self._environ = environ
 
     def get(self, name: str, /) -> str | None:
+        """Return the header's value, or None if there is no such header."""
         value: str | None = self._environ.get("HTTP_" + name.upper().replace("-", "_"))
         return value
 
@@ -130,7 +131,7 @@ def verify_request(request: Request, body: bytes, settings: Settings, diagnoses:
     now_ms = time.time_ns() // 1_000_000
     try:
         return verify(
-            _Headers(environ),
+            EnvironHeaders(environ),
             secrets=secrets,
             method=method,
             uri=uri,

@@ -114,6 +114,7 @@ class Load:
 
 
 GOOD = "200 with 14"
+BROKEN_OFF = "ConnectionError", "ChunkedEncodingError"  # before the head, and after it
 
 
 @pytest.fixture
@@ -143,7 +144,7 @@ def test_a_worker_that_is_killed_loses_its_own_requests_only(settings: dict[str,
         load.go_on(40)
     assert lost <= CALLERS
     assert len(load.outcomes) - load.count()[GOOD] == lost
-    assert set(load.count()) <= {GOOD, "ConnectionError"}
+    assert set(load.count()) <= {GOOD, *BROKEN_OFF}
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])

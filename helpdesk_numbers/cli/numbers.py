@@ -78,7 +78,7 @@ def _look_up(lookup: Lookup, portal_id: int, user_id: int, explain: bool) -> Res
     def ask(_: bool) -> Result | Exception:
         try:
             return lookup.look_up(portal_id, user_id, full=explain)
-        except Exception as error:
+        except Exception as error:  # raised where it is waited for
             return error
 
     began = time.monotonic()

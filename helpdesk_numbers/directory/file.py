@@ -36,7 +36,7 @@ class DirectoryFile:
     """
 
     _faults: Sequence[str] = ()
-    _scanned, _scanned_at, _merged = 0, 0.0, None
+    _scanned, _scanned_at = 0, 0.0
 
     def __init__(
         self, environ: Mapping[str, str], path: str | None, text: str | None = None
@@ -46,16 +46,14 @@ class DirectoryFile:
         self._path = Path(path) if path and text is None else None
         self._lock = threading.Lock()
         self._looked_pid = os.getpid()
+        folder = self._path is not None and self._path.is_dir()
+        self._merged = MergedFiles(environ) if folder else None
         self._stamp = self._in_force = self._read_stamp()
         # The stamp that any process took up last. Those forked from this one share it.
         self._newest = memoryview(mmap.mmap(-1, 8)).cast("q")
         self._newest[0] = self._stamp
-        self._merged = MergedFiles(environ) if self._path and self._path.is_dir() else None
         if self._merged and self._path:
-            merged, error = self._merged.read(self._path, None)
-            if error or merged is None:
-                raise error or AssertionError
-            self._directory = merged
+            self._directory = self._merged.read_first(self._path)
         else:
             text = read_file(self._path) if self._path else text or ""
             self._directory = parse(text, environ, name=str(self._path or "DIRECTORY_TOML"))
@@ -123,7 +121,7 @@ class DirectoryFile:
         try:
             if self._path is None:
                 return 0
-            if self._merged is None and not self._path.is_dir():
+            if self._merged is None:
                 return _stamp_of(os.stat(self._path))
             if time.monotonic() - self._scanned_at > MANY_S:
                 with os.scandir(self._path) as entries:

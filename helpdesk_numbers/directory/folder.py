@@ -25,6 +25,13 @@ class MergedFiles:
         self._environ = environ
         self._good: dict[str, Tables] = {}
 
+    def read_first(self, folder: Path) -> Directory:
+        """Return the folder's directory; raises Faults with all that is wrong with it."""
+        directory, faults = self.read(folder, None)
+        if directory is None or faults:
+            raise faults or Faults(())
+        return directory
+
     def read(
         self, folder: Path, before: Directory | None
     ) -> tuple[Directory | None, Faults | None]:

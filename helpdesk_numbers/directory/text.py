@@ -1,7 +1,7 @@
 """The directory's text out of bytes and variables, whatever a dashboard or an editor did to it."""
 
 import binascii
-import codecs
+import json
 import re
 import tomllib
 from base64 import b64decode
@@ -10,26 +10,13 @@ from typing import Any
 
 from providers.base.options import Faults, Problems
 
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-
 
 def decode(data: bytes) -> str:
     """Return a file's text: UTF-8, or UTF-16 as Windows' editors write it.
 
     Raises UnicodeDecodeError for any other encoding.
     """
-    for mark, encoding in _MARKS:
-        if data.startswith(mark):
-            return data.decode(encoding)
-    if data[1:2] == b"\0" or data[:1] == b"\0":
-        return data.decode("utf-16-le" if data[1:2] == b"\0" else "utf-16-be")
-    return data.decode("utf-8")
+    return data.decode(json.detect_encoding(data))  # by the mark, or where the nulls are
 
 
 def _read(path: Path) -> str:

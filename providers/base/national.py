@@ -3,10 +3,10 @@
 Plivo, Vonage, RingCentral and others leave out the `+` of some or all international numbers, and
 Zoom's and RingCentral's administrators type national ones. Which it is, the account's `country`
 says, or the record's own, or else the account's other numbers; where none of them does, the digits
-stay as they are and nobody is offered another country's number.
+stay as they are.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 import msgspec
@@ -128,24 +128,23 @@ def _code_of(text: str) -> int | None:
     return phonenumbers.parse(number.number).country_code if number else None
 
 
-@lru_cache(maxsize=32_768)
 def _valid(text: str, country: str | None) -> str | None:
-    try:
-        parsed = phonenumbers.parse(text, country)
-    except NumberParseException:
-        return None
-    valid = phonenumbers.is_valid_number(parsed)
-    return phonenumbers.format_number(parsed, PhoneNumberFormat.E164) if valid else None
+    return _read(text, country, phonenumbers.is_valid_number)
 
 
-@lru_cache(maxsize=32_768)
 def _possible(text: str, country: str | None) -> str | None:
+    return _read(text, country, phonenumbers.is_possible_number)
+
+
+@lru_cache(maxsize=65_536)
+def _read(
+    text: str, country: str | None, passes: Callable[[phonenumbers.PhoneNumber], bool]
+) -> str | None:
     try:
         parsed = phonenumbers.parse(text, country)
     except NumberParseException:
         return None
-    possible = phonenumbers.is_possible_number(parsed)
-    return phonenumbers.format_number(parsed, PhoneNumberFormat.E164) if possible else None
+    return phonenumbers.format_number(parsed, PhoneNumberFormat.E164) if passes(parsed) else None
 
 
 @lru_cache(maxsize=512)

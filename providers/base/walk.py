@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain
+from itertools import chain, count
 from threading import Condition
 from typing import TypeVar
 
@@ -131,7 +131,7 @@ def _side_by_side(
     gate = _Gate(deadline)
 
     def ask(request: Request) -> Answer:
-        for refusals in range(MOST_REFUSALS + 1):
+        for refusals in count():
             try:
                 with gate.passing():
                     return _later(fetch, request)
@@ -141,7 +141,7 @@ def _side_by_side(
                     raise
                 gate.narrow()
                 time.sleep(wait_s)
-        raise AssertionError
+        raise AssertionError("it counts without end")  # which mypy does not know
 
     threads = ThreadPoolExecutor(AT_ONCE, "pages")
     asked: deque[tuple[Request, Future[Answer]]] = deque()
