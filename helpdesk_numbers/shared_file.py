@@ -35,22 +35,26 @@ class SharedFile:
         self._lock = threading.Lock()
         self._opened: tuple[int, sqlite3.Connection] | None = None
         self._broken_until = 0.0
+        self._told_by = 0  # process
 
     def run(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
         """Do it in a transaction of its own, one at a time in a process; return None if it failed,
-        which is told of once."""
+        which a process tells of once."""
         with self._lock:
             if time.monotonic() < self._broken_until:
                 return None
             try:
                 connection = self._connection()
                 with connection:
-                    return work(connection)
+                    result = work(connection)
             except sqlite3.Error as error:
                 self._opened = None
                 self._broken_until = time.monotonic() + PAUSE_S
-                log.warning("last good answers are not shared among workers for now: %s", error)
+                if self._told_by != os.getpid():
+                    self._told_by = os.getpid()
+                    log.warning("last good answers are not shared among workers: %s", error)
                 return None
+            return result
 
     def _connection(self) -> sqlite3.Connection:
         """This process's: its parent's passes no fork."""

@@ -1,14 +1,18 @@
 """What the workers of an instance share of an account's answers, and what becomes of the file."""
 
 import os
+import sqlite3
 import stat
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from helpdesk_numbers import scratch, shared_file
+from helpdesk_numbers.lookup.shared import Kept
 from helpdesk_numbers.lookup.sqlite import SQLiteAnswers
 from helpdesk_numbers.lookup.stale import LastKnownGood
 from helpdesk_numbers.scratch import ScratchFolder, memory_folder
@@ -102,16 +106,66 @@ def test_what_began_before_a_refusal_is_not_shared_after_it(
     asked, other = workers
     began = time.monotonic()
     other.record(account(), Query(), Refused("answered 401", 401), began)
-    shared.put(account(), Query(), [EAST], began)
+    shared.put(account(), Query(), Kept([EAST], began, time.monotonic()))
     asked.record(account(), Query(), [WEST], time.monotonic())
     assert in_time(lambda: answer_of(other)) == [WEST]
+
+
+def test_what_was_under_way_when_another_worker_was_refused_is_forgotten(workers: Workers) -> None:
+    asked, other = workers
+    same, began = account(), time.monotonic()
+    asked.record(account(), Query(), Refused("answered 401", 401), time.monotonic())
+    other.record(same, Query(), [EAST], began)
+    assert answer_of(other) is None
+    assert other.find(same, Query()) is None
+
+
+def test_a_refusal_is_told_once_the_file_is_free_again(
+    workers: Workers, shared: SQLiteAnswers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_file, "PAUSE_S", 0)
+    asked, other = workers
+    acme, same = account(), account()
+    other.record(same, Query(), [EAST], time.monotonic())
+    assert in_time(lambda: answer_of(asked)) == [EAST]
+    with closing(sqlite3.connect(tmp_path / "answers.sqlite")) as busy:
+        busy.execute("BEGIN IMMEDIATE")
+        asked.record(acme, Query(), Refused("answered 401", 401), time.monotonic())
+    assert asked.find(acme, Query()) is None
+    assert other.find(same, Query()) is None
+
+
+def test_an_answer_of_another_worker_grows_old_from_its_own_end(
+    shared: SQLiteAnswers,
+) -> None:
+    clock = time.monotonic()
+    worker = LastKnownGood(60, lambda: clock)
+    worker.shared = shared
+    shared.put(account(), Query(), Kept([EAST], clock - 50, clock - 40))
+    assert in_time(lambda: answer_of(worker)) == [EAST]
+    acme = account()
+    worker._looked_at.clear()
+    found = worker.find(acme, Query())
+    assert found
+    assert found[1] == 40, "its age counts from the end of the call, not from its beginning"
+    clock += 21
+    assert worker.find(acme, Query()) is None
+
+
+def test_the_file_takes_no_more_than_a_quarter_of_the_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = SimpleNamespace(f_bavail=100, f_frsize=1024)
+    monkeypatch.setattr(os, "statvfs", lambda _: room)
+    assert SQLiteAnswers(tmp_path, 60)._max_bytes == 25 * 1024
 
 
 def test_no_answer_is_older_than_may_be(tmp_path: Path) -> None:
     shared, worker = SQLiteAnswers(tmp_path, 60), LastKnownGood(60)
     worker.shared = shared
-    shared.put(account(), Query(), [EAST], time.monotonic() - 61)
-    shared.put(account(), Query(owner="7"), [WEST], time.monotonic())
+    now = time.monotonic()
+    shared.put(account(), Query(), Kept([EAST], now - 62, now - 61))
+    shared.put(account(), Query(owner="7"), Kept([WEST], now, now))
     assert in_time(lambda: answer_of(worker, Query(owner="7"))) == [WEST]
     assert answer_of(worker) is None
 

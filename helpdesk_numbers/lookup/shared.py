@@ -3,30 +3,41 @@
 Times are seconds of the monotonic clock, which is one for all processes of a machine.
 """
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
 from providers.base.provider import PhoneNumber, Provider, Query, UnreadNumber
 
 
+class Kept(NamedTuple):
+    """An account's good answer, and when the call for it began and ended."""
+
+    numbers: list[PhoneNumber]
+    began: float
+    at: float
+
+
 class SharedAnswers(Protocol):
     """Where workers find each other's answers. None of it raises."""
 
-    def put(self, account: Provider, query: Query, numbers: list[PhoneNumber], at: float) -> None:
-        """Keep an answer, some time soon, unless the account was refused after it began (`at`)."""
+    def put(self, account: Provider, query: Query, answer: Kept) -> None:
+        """Keep an answer, some time soon, unless the account was refused after it began."""
 
-    def newest(self, account: Provider, query: Query) -> tuple[list[PhoneNumber], float] | None:
-        """Return the last answer to the query, and its time."""
+    def newest(self, account: Provider, query: Query) -> Kept | None:
+        """Return the last answer to the query."""
 
     def refuse(self, account: Provider, at: float) -> None:
-        """Forget all answers of the account, and those that began before now."""
+        """Forget all answers of the account that began before then, also those yet to come."""
 
     def refused_at(self, account: Provider) -> float:
         """Return when the account's credentials were last refused; minus infinity if never."""
 
     def lease(self, account: Provider, now: float, until: float) -> bool:
-        """Return whether this worker may list the account until then: one at a time may."""
+        """Return whether this worker may list the account until then: one at a time may.
+
+        Whoever has the lease extends it with `now=math.inf`.
+        """
 
     def release(self, account: Provider) -> None:
         """End the lease."""

@@ -9,25 +9,28 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from queue import Full, Queue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakKeyDictionary
 
 import msgspec
 
 from helpdesk_numbers.shared_file import SharedFile
-from providers.base.provider import PhoneNumber, Provider, Query
+from providers.base.provider import Provider, Query
 
-from .shared import decode, encode
+from .shared import Kept, decode, encode
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
 MAX_BYTES, MOST_WAITING = 64 * 1024 * 1024, 1_000
-"""Of an instance's numbers, of which the oldest go first; answers that wait to be written."""
+"""Of an instance's numbers, of which the oldest go first, where there is room for four times as
+much; answers that wait to be written."""
+
+T = TypeVar("T")
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS answers (
-    account BLOB, query TEXT, at REAL, numbers BLOB, PRIMARY KEY (account, query)
+    account BLOB, query TEXT, began REAL, at REAL, numbers BLOB, PRIMARY KEY (account, query)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS refusals (account BLOB PRIMARY KEY, at REAL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS leases (account BLOB PRIMARY KEY, until REAL) WITHOUT ROWID;
@@ -39,19 +42,22 @@ class SQLiteAnswers:
 
     def __init__(self, folder: Path, max_age_s: float) -> None:
         self._file = SharedFile(folder / "answers.sqlite", _TABLES)
+        room = os.statvfs(folder)
         self._max_age_s = max_age_s
+        self._max_bytes = min(MAX_BYTES, room.f_bavail * room.f_frsize // 4)
+        self._untold: dict[bytes, float] = {}  # refusals that could not be written yet
         self._key = os.urandom(32)  # so that nobody can try credentials on the digests
         self._digests: WeakKeyDictionary[Provider, bytes] = WeakKeyDictionary()
         self._writer: tuple[int, Queue[Callable[[], None]]] | None = None
         self._lock = threading.Lock()
 
-    def put(self, account: Provider, query: Query, numbers: list[PhoneNumber], at: float) -> None:
+    def put(self, account: Provider, query: Query, answer: Kept) -> None:
         """Have this process's writer keep an answer."""
-        digest, asked = self._digest(account), _asked(query)
+        key = self._digest(account), _asked(query)
 
         def write() -> None:
-            encoded = encode(numbers)
-            self._file.run(lambda connection: self._write(connection, digest, asked, at, encoded))
+            row = *key, answer.began, answer.at, encode(answer.numbers)
+            self._run(lambda connection: self._write(connection, *row))
 
         try:
             self._queue().put_nowait(write)
@@ -59,46 +65,76 @@ class SQLiteAnswers:
             return
 
     def _write(
-        self, connection: "Connection", digest: bytes, asked: str, at: float, encoded: bytes
+        self,
+        connection: "Connection",
+        digest: bytes,
+        asked: str,
+        began: float,
+        at: float,
+        encoded: bytes,
     ) -> None:
         connection.execute("DELETE FROM answers WHERE at < ?", [time.monotonic() - self._max_age_s])
         (size,) = connection.execute("SELECT total(length(numbers)) FROM answers").fetchone()
-        if size + len(encoded) > MAX_BYTES:
+        if size + len(encoded) > self._max_bytes:
             connection.execute(
                 "DELETE FROM answers WHERE (account, query) IN"
                 " (SELECT account, query FROM answers ORDER BY at LIMIT"
                 " (SELECT count(*) / 4 + 1 FROM answers))"
             )
-        if len(encoded) <= MAX_BYTES / 4:
+        if len(encoded) <= self._max_bytes / 4:
             connection.execute(
-                "INSERT OR REPLACE INTO answers SELECT ?1, ?2, ?3, ?4 WHERE NOT EXISTS"
-                " (SELECT 1 FROM refusals WHERE account = ?1 AND at > ?3)",
-                [digest, asked, at, encoded],
+                "INSERT INTO answers SELECT ?1, ?2, ?3, ?4, ?5 WHERE NOT EXISTS"
+                " (SELECT 1 FROM refusals WHERE account = ?1 AND at >= ?3)"
+                " ON CONFLICT DO UPDATE SET began = ?3, at = ?4, numbers = ?5 WHERE at < ?4",
+                [digest, asked, began, at, encoded],
             )
 
-    def newest(self, account: Provider, query: Query) -> tuple[list[PhoneNumber], float] | None:
-        """Return the last answer to the query, and its time."""
-        row = self._file.run(
+    def newest(self, account: Provider, query: Query) -> Kept | None:
+        """Return the last answer to the query."""
+        row = self._run(
             lambda connection: connection.execute(
-                "SELECT numbers, at FROM answers WHERE account = ? AND query = ? AND at > ?",
+                "SELECT numbers, began, at FROM answers WHERE account = ? AND query = ? AND at > ?",
                 [self._digest(account), _asked(query), time.monotonic() - self._max_age_s],
             ).fetchone()
         )
-        return (decode(row[0]), row[1]) if row else None
+        return Kept(decode(row[0]), row[1], row[2]) if row else None
 
     def refuse(self, account: Provider, at: float) -> None:
-        """Forget all of the account, in all workers."""
+        """Forget all of the account, in all workers: now or, if the file is busy, before anything
+        else is read from it or written to it."""
         digest = self._digest(account)
+        with self._lock:
+            self._untold[digest] = max(at, self._untold.get(digest, at))
+        self._run(lambda _: None)
 
-        def forget(connection: "Connection") -> None:
-            connection.execute("INSERT OR REPLACE INTO refusals VALUES (?, ?)", [digest, at])
-            connection.execute("DELETE FROM answers WHERE account = ?", [digest])
+    def _run(self, work: "Callable[[Connection], T]") -> T | None:
+        """Do it, after the refusals that the file does not know yet, in one transaction."""
+        with self._lock:
+            untold = dict(self._untold)
 
-        self._file.run(forget)
+        def tell_first(connection: "Connection") -> tuple[T]:
+            for digest, at in untold.items():
+                connection.execute(
+                    "INSERT INTO refusals VALUES (?1, ?2)"
+                    " ON CONFLICT DO UPDATE SET at = max(at, ?2)",
+                    [digest, at],
+                )
+                connection.execute(
+                    "DELETE FROM answers WHERE account = ? AND began <= ?", [digest, at]
+                )
+            return (work(connection),)
+
+        done = self._file.run(tell_first)
+        if done is None:
+            return None
+        with self._lock:
+            for digest in [d for d, at in untold.items() if self._untold.get(d) == at]:
+                del self._untold[digest]
+        return done[0]
 
     def refused_at(self, account: Provider) -> float:
         """Return when the account was last refused."""
-        row = self._file.run(
+        row = self._run(
             lambda connection: connection.execute(
                 "SELECT at FROM refusals WHERE account = ?", [self._digest(account)]
             ).fetchone()
@@ -107,7 +143,7 @@ class SQLiteAnswers:
 
     def lease(self, account: Provider, now: float, until: float) -> bool:
         """Return whether this worker may list the account."""
-        taken = self._file.run(
+        taken = self._run(
             lambda connection: (
                 connection.execute(
                     "INSERT INTO leases VALUES (?1, ?3) ON CONFLICT (account)"
@@ -121,7 +157,7 @@ class SQLiteAnswers:
     def release(self, account: Provider) -> None:
         """End the lease."""
         ended = "DELETE FROM leases WHERE account = ?", [self._digest(account)]
-        self._file.run(lambda connection: connection.execute(*ended))
+        self._run(lambda connection: connection.execute(*ended))
 
     def _digest(self, account: Provider) -> bytes:
         """The account as a key: with other options, above all other credentials, it is another."""

@@ -12,7 +12,7 @@ from providers.base.errors import Refused
 from providers.base.provider import PhoneNumber, Provider, Query
 
 from .breaker import Answer
-from .shared import SharedAnswers
+from .shared import Kept, SharedAnswers
 
 MAX_BYTES = 16 * 1024 * 1024
 """For one worker, about 60,000 numbers in at most 16,000 answers. The least recently used go
@@ -24,8 +24,7 @@ EVERY_S = 1.0
 
 
 class _Entry(NamedTuple):
-    numbers: list[PhoneNumber]
-    at: float
+    kept: Kept
     size: int
 
 
@@ -44,7 +43,7 @@ class LastKnownGood:
         max_bytes: int = MAX_BYTES,
     ) -> None:
         self.shared: SharedAnswers | None = None
-        self._clock, self._max_bytes = clock, max_bytes
+        self._clock, self._max_age_s, self._max_bytes = clock, max_age_s, max_bytes
         self._looked_at: TTLCache[tuple[Provider, Query], bool] = TTLCache(1_000, EVERY_S, clock)
         self._put_at: TTLCache[tuple[Provider, Query], bool] = TTLCache(1_000, EVERY_S, clock)
         self._lock = threading.Lock()
@@ -61,13 +60,13 @@ class LastKnownGood:
             if isinstance(answer, list):
                 if began < self._refused_at.get(account, began):
                     return
-                entry = _Entry(answer, self._clock(), _size(answer))
+                entry = _Entry(Kept(answer, began, self._clock()), _size(answer))
                 self._answers.pop((account, query), None)
                 if entry.size <= self._max_bytes:
                     self._answers[account, query] = entry
                     if self.shared and (account, query) not in self._put_at:
                         self._put_at[account, query] = True
-                        self.shared.put(account, query, answer, began)
+                        self.shared.put(account, query, entry.kept)
             elif isinstance(answer, Refused) and answer.status in (401, 403):
                 if self.shared:
                     self.shared.refuse(account, self._clock())
@@ -76,7 +75,7 @@ class LastKnownGood:
     def _forget(self, account: Provider, at: float) -> None:
         self._refused_at[account] = at
         for key in [key for key in self._answers if key[0] is account]:
-            if self._answers[key].at <= at:
+            if self._answers[key].kept.began <= at:
                 del self._answers[key]
 
     def find(self, account: Provider, query: Query) -> tuple[list[PhoneNumber], float] | None:
@@ -87,8 +86,9 @@ class LastKnownGood:
             if self.shared:
                 self._learn(self.shared, account, keys)
             entries = filter(None, map(self._answers.get, keys))
-            youngest = max(entries, key=lambda entry: entry.at, default=None)
-            return (youngest.numbers, self._clock() - youngest.at) if youngest else None
+            kept = max((entry.kept for entry in entries), key=lambda kept: kept.at, default=None)
+            age_s = self._clock() - kept.at if kept else 0
+            return (kept.numbers, age_s) if kept and age_s < self._max_age_s else None
 
     def _learn(
         self, shared: SharedAnswers, account: Provider, keys: set[tuple[Provider, Query]]
@@ -101,10 +101,10 @@ class LastKnownGood:
             return
         self._looked_at.update(dict.fromkeys(keys, True))
         for key in keys:
-            found = shared.newest(*key)
-            mine = self._answers.get(key)
-            if found and (mine is None or mine.at < found[1]) and found[1] > refused_at:
-                self._answers[key] = _Entry(*found, _size(found[0]))
+            found, mine = shared.newest(*key), self._answers.get(key)
+            refused = found and found.began <= self._refused_at.get(account, float("-inf"))
+            if found and not refused and (mine is None or mine.kept.at < found.at):
+                self._answers[key] = _Entry(found, _size(found.numbers))
 
 
 def _size(numbers: list[PhoneNumber]) -> int:
