@@ -7,6 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from phonenumbers import NumberParseException, PhoneNumberFormat
 
+from helpdesk_numbers.lookup.rules import judge
 from providers import PhoneNumber
 from providers.base.national import complete, iso_country
 from providers.base.numbers import E164, to_e164
@@ -78,7 +79,9 @@ def test_without_a_known_code_or_so_many_digits_it_is_none(text: str) -> None:
 @pytest.mark.parametrize(
     ("numbers", "country", "expected"),
     [
-        # the account's country decides
+        # the account's country decides, unless the number may as well be one from abroad
+        (["3905550143", "2025550143"], "US", ["3905550143", "+12025550143"]),
+        (["4995551234"], "US", ["4995551234"]),
         (["2025550143"], "US", ["+12025550143"]),
         (["2035550143", "12025550143"], "US", ["+12035550143", "+12025550143"]),
         (["442079460123", "4915112345678"], "US", ["+442079460123", "+4915112345678"]),
@@ -124,3 +127,34 @@ def test_the_records_own_country_is_read_by(digits: str, own: str, expected: str
 )
 def test_a_country_is_known_by_its_code_or_name(text: str, code: str | None) -> None:
     assert iso_country(text) == code
+
+
+@pytest.mark.parametrize(
+    ("text", "own", "country", "offered"),
+    [
+        ("(202) 555-0143", "United States", None, "+12025550143"),
+        ("02079460958", "United Kingdom", None, "+442079460958"),
+        ("020 7946 0958", "GB", "GB", "+442079460958"),
+        ("(202) 555-0143", None, "US", "+12025550143"),
+        ("(202) 555-0143", "Nowhere", "US", "+12025550143"),
+        ("+1 202-555-0143", "GB", "GB", "+12025550143"),
+        ("2079460018", "GB", "US", None),  # one of Maine, or of London
+        ("(207) 946-0018", "GB", "US", None),
+        ("3905550143", None, "US", None),
+    ],
+)
+def test_two_countries_that_contradict_each_other_leave_it_out(
+    text: str, own: str | None, country: str | None, offered: str | None
+) -> None:
+    (number,) = complete([PhoneNumber(text, country=own)], country)
+    judged = judge(number, country)
+    if offered:
+        assert (judged.number, judged.reason) == (offered, None)
+    else:
+        assert "its country is in doubt" in str(judged.reason)
+
+
+@pytest.mark.parametrize("odd", [["+12025550143"], {"number": 1}, None, 12.5, True])
+def test_an_odd_record_beside_digits_costs_nothing_else(odd: object) -> None:
+    numbers = [PhoneNumber(odd), PhoneNumber("442079460123", country=odd)]  # type: ignore[arg-type] # a reader's slip
+    assert [number.number for number in complete(numbers, None)] == [odd, "+442079460123"]

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from helpdesk_numbers.directory.model import Grant, Rule
 from hubspot.names import clean
+from providers.base.national import DOUBTED
 from providers.base.numbers import E164_DIGITS, to_e164
 from providers.base.provider import Deadline, PhoneNumber, Provider, Query, UnreadNumber
 
@@ -48,6 +49,8 @@ def _no_number(number: PhoneNumber, text: str, country: str | None) -> str:
     """Why a carrier's number is none, in words."""
     if isinstance(number, UnreadNumber):
         return f"its record cannot be read: {number.fault}"
+    if number.country == DOUBTED:
+        return "its country is in doubt without a `+`: two countries may have it"
     if country is None and text.isdigit() and len(text) >= min(E164_DIGITS):
         return "its country is in doubt without a `+`: give the account's `country`"
     return "not a phone number"

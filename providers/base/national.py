@@ -2,8 +2,8 @@
 
 Plivo, Vonage, RingCentral and others leave out the `+` of some or all international numbers, and
 Zoom's and RingCentral's administrators type national ones. Which it is, the account's `country`
-says, or the record's own, or else the account's other numbers; where none of them does, the digits
-stay as they are.
+says, or the record's own, or else the account's other numbers; where none of them does, or two
+contradict each other, it is left out: nobody is offered another country's number.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,47 +13,63 @@ import msgspec
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberFormat
 
-from .numbers import is_country, to_e164
+from .numbers import E164, is_country, to_e164
 from .provider import PhoneNumber
 
 DEFAULT_REGION = "US"
 """Whose national numbers, ten digits, are taken for other countries' most often."""
 
 
+DOUBTED = "ZZ"
+"""The country of a number that may be of several: CLDR's unknown region, by which none is read."""
+
+
 def complete(numbers: list[PhoneNumber], country: str | None) -> list[PhoneNumber]:
-    """Return an account's numbers, those of digits alone in E.164 unless their country is in doubt.
+    """Return an account's numbers: those of digits alone in E.164 unless their country is in doubt,
+    the others' own country as an ISO code where it is what they are to be read by.
 
     `country` (ISO 3166-1 alpha-2) is the account's.
     """
-    bare = {
-        index: digits
-        for index, number in enumerate(numbers)
-        if str(number.number)[:1] != "+" and (digits := _digits(number))  # most have theirs
-    }
-    completed = [
-        number if number.country is None else msgspec.structs.replace(number, country=None)
-        for number in numbers
-    ]
-    if not bare:
-        return completed
+    completed = list(numbers)
     undecided: dict[int, str] = {}
-    for index, digits in bare.items():
-        own = iso_country(numbers[index].country)
-        if e164 := _confirmed(digits, own) or _decided(digits, country) or _by_own(digits, own):
-            completed[index] = msgspec.structs.replace(completed[index], number=e164)
-        elif country is None and not own:
-            undecided[index] = digits
-    regions = _regions([n.number for i, n in enumerate(completed) if i not in undecided], undecided)
-    for index, digits in undecided.items():
-        if _undisputed(digits, regions):
-            completed[index] = msgspec.structs.replace(completed[index], number=f"+{digits}")
+    for index, number in enumerate(numbers):
+        text = "" if number.number is None else str(number.number).strip()
+        if text[:1] == "+":  # most have theirs
+            if number.country is not None:
+                completed[index] = msgspec.structs.replace(number, country=None)
+            continue
+        own = iso_country(number.country)
+        if _is_bare(text):
+            if own is None and country is None:
+                undecided[index] = text
+                continue
+            readings = _readings(text, own, country)
+            read_by = own
+        else:
+            readings = {e164.number for one in (own, country) if (e164 := _national(text, one))}
+            read_by = own if _national(text, own) else None
+        if len(readings) > 1:
+            completed[index] = msgspec.structs.replace(number, country=DOUBTED)
+        elif readings and _is_bare(text):
+            completed[index] = msgspec.structs.replace(number, number=readings.pop(), country=None)
+        elif number.country != read_by:
+            completed[index] = msgspec.structs.replace(number, country=read_by)
+    if undecided:
+        known = [number.number for i, number in enumerate(completed) if i not in undecided]
+        regions = _regions(known, undecided)
+        for index, digits in undecided.items():
+            e164 = {"number": f"+{digits}"} if _undisputed(digits, regions) else {}
+            completed[index] = msgspec.structs.replace(completed[index], country=None, **e164)
     return completed
 
 
-def _digits(number: PhoneNumber) -> str:
-    """The number's text if it is digits alone, which leaves its country open; else nothing."""
-    text = "" if number.number is None else str(number.number).strip()
-    return text if text.isascii() and text.isdigit() and not text.startswith("0") else ""
+def _is_bare(text: str) -> bool:
+    """Whether the text is digits alone, which leaves the country open."""
+    return text.isascii() and text.isdigit() and not text.startswith("0")
+
+
+def _national(text: str, country: str | None) -> E164 | None:
+    return to_e164(text, country) if country else None
 
 
 def iso_country(text: object) -> str | None:
@@ -83,24 +99,23 @@ def _confirmed(digits: str, country: str | None) -> str | None:
     return f"+{digits}" if _valid(f"+{digits}", None) == f"+{digits}" else None
 
 
-def _decided(digits: str, country: str | None) -> str | None:
-    """The digits as a number of the account's country or, if it can be none, from abroad."""
+def _readings(digits: str, own: str | None, country: str | None) -> set[str]:
+    """What the digits may be, by the record's own country and the account's: several in doubt."""
+    if e164 := _confirmed(digits, own):
+        return {e164}
+    by_own = own and (_valid(digits, own) or _possible(digits, own) or _valid(f"+{digits}", None))
+    return {*_decided(digits, country), *filter(None, [by_own])}
+
+
+def _decided(digits: str, country: str | None) -> set[str]:
+    """The digits as a number of the account's country or from abroad, as both if it may be both."""
     if country is None:
-        return None
-    return (
-        _confirmed(digits, country)
-        or _valid(digits, country)
-        or _valid(f"+{digits}", None)
-        or _possible(digits, country)
-        or _possible(f"+{digits}", None)
-    )
-
-
-def _by_own(digits: str, own: str | None) -> str | None:
-    """The digits as a number of the record's own country, or of the one that they alone can be."""
-    if own is None:
-        return None
-    return _valid(digits, own) or _possible(digits, own) or _valid(f"+{digits}", None)
+        return set()
+    if e164 := _confirmed(digits, country) or _valid(digits, country):
+        return {e164}
+    abroad, at_home = _valid(f"+{digits}", None), _possible(digits, country)
+    likely = {abroad, at_home} if abroad or at_home else {_possible(f"+{digits}", None)}
+    return set(filter(None, likely))
 
 
 def _undisputed(digits: str, regions: Iterable[str]) -> bool:
@@ -114,17 +129,17 @@ def _undisputed(digits: str, regions: Iterable[str]) -> bool:
     return all(reading in (None, f"+{digits}") for reading in readings)
 
 
-def _regions(known: Iterable[str], undecided: dict[int, str]) -> set[str]:
+def _regions(known: Iterable[object], undecided: dict[int, str]) -> set[str]:
     """The countries in which the account has numbers: for sure, or as far as can be seen."""
     valid = filter(None, (_valid(f"+{digits}", None) for digits in undecided.values()))
-    codes = {_code_of(text) for text in (*known, *valid)}
+    codes = {_code_of(text) for text in (*known, *valid) if isinstance(text, str)}
     return {phonenumbers.region_code_for_country_code(code) for code in codes if code}
 
 
 @lru_cache(maxsize=32_768)
 def _code_of(text: str) -> int | None:
     """The calling code of a number with its `+`."""
-    number = to_e164(str(text))
+    number = to_e164(text)
     return phonenumbers.parse(number.number).country_code if number else None
 
 
