@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from helpdesk_numbers.directory.model import Directory, Portal
+from helpdesk_numbers.directory.model import Directory, Portal, Rule
 from helpdesk_numbers.lookup.long import Unfinished
 from helpdesk_numbers.lookup.lookup import Lookup
 from helpdesk_numbers.lookup.result import Result
 from helpdesk_numbers.lookup.sqlite import SQLiteAnswers
 from providers import HTTPProvider, Page, PhoneNumber, Query, Request
 from providers.base import paging
+from providers.base.errors import RateLimited
 from providers.base.provider import Provider
 from providers.testing import Asked, Carrier, Reply
 from tests.support.accounts import Fixed
@@ -180,6 +181,51 @@ def test_an_account_of_which_nothing_came_is_no_long_one() -> None:
         failure = lookup_of(cursors(carrier.url)).look_up(1, 1).failure
         assert failure
         assert not isinstance(failure, Unfinished)
+
+
+class ByNumber(Cursors):
+    """Numbers can be asked for one by one, which is quick."""
+
+    narrows = frozenset({"numbers"})
+
+    def first_page(self, query: Query) -> Request:
+        return Request("lines", {"number": query.numbers[0] if query.numbers else None})
+
+
+def test_a_rule_that_needs_less_is_answered_live() -> None:
+    slow = Slow()
+
+    def answer(asked: Asked) -> Reply:
+        number = asked.params.get("number")
+        return Reply({"lines": [number]}) if number else slow(asked)
+
+    with Carrier(answer) as carrier:
+        account = ByNumber(ByNumber.Options(base_url=carrier.url), "acme")
+        portal = Portal(("acme",), rules={7: Rule(numbers=("+12025550143",))})
+        lookup = Lookup(Fixed(Directory({"acme": account}, {1: portal})), DEADLINE_S, 600)
+        assert lookup.look_up(1, 1).failure
+        for _ in range(3):
+            result = lookup.look_up(1, 7)
+            assert not result.failure
+            assert [number.e164 for number in result.numbers] == ["+12025550143"]
+        assert lookup.look_up(1, 1).failure
+
+
+def test_listings_that_fail_in_the_background_open_the_circuit() -> None:
+    slow = Slow()
+    slow.last = Reply({}, 429, {"Retry-After": "30"})
+    with Carrier(slow) as carrier:
+        lookup = lookup_of(cursors(carrier.url))
+        assert lookup.look_up(1, 1).failure
+        for _ in range(300):
+            failure = lookup.look_up(1, 1).failure
+            if isinstance(failure, RateLimited):
+                break
+            time.sleep(0.02)
+        assert "circuit open" in str(failure)
+        assert failure
+        assert 20 < (failure.retry_after_s or 0) <= 30
+        assert slow.listings == 2, "it is left alone until then"
 
 
 def test_one_listing_an_account_in_all_workers(tmp_path: Any) -> None:

@@ -123,6 +123,11 @@ class AccountCalls:
         if call.has_seat:
             self._bulkhead.give_seat_back(call.began + self._deadline_s)
 
+    def learn(self, answer: Answer, began: float, now: float) -> None:
+        """Record how a listing ended that was made beside the calls."""
+        with self._lock:
+            self._breaker.record(answer, began, now)
+
 
 def answer_of(account: Provider, query: Query) -> Answer:
     """Return the account's numbers or its error. Nothing is raised: many threads wait for it."""

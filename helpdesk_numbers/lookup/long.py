@@ -6,6 +6,7 @@ requests, for up to LONGEST_S, one an account in an instance. What it brings is 
 known good answer, and is listed again when asked for and older than it took.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +24,12 @@ LONGEST_S = 60.0
 MOST_AT_A_TIME = 8
 """How many a worker makes side by side; further ones are begun when asked for again."""
 
+MOST_QUERIES = 1_000
+"""Queries of an account that are remembered to take too long."""
+
+EXTEND_S = 1.0
+"""How often a listing's lease is extended."""
+
 EARLY_S = 0.05
 """By how much a call may end before its deadline that the deadline ends: libcurl counts in ms."""
 
@@ -39,6 +46,7 @@ class _Account:
 
     def __init__(self, expected_s: float) -> None:
         self.expected_s = expected_s
+        self.queries: set[Query] = set()  # for less than everything, that took too long too
         self.progress: Progress | None = None  # of the listing that is under way here
 
     def left_s(self, now: float) -> float:
@@ -48,6 +56,20 @@ class _Account:
         gone_s = now - self.progress.began
         by_pace_s = self.progress.whole_s(now) or 0.0  # too short at first, if one page was quick
         return max(self.expected_s, by_pace_s, 1.25 * gone_s) - gone_s
+
+
+class _Leased(Progress):
+    """The progress of a listing whose lease is for as long as pages come."""
+
+    def __init__(self, extend: Callable[[float], object]) -> None:
+        super().__init__()
+        self._extend, self._extended_at = extend, self.began
+
+    def advance(self, numbers: int, total: int | None = None) -> None:
+        super().advance(numbers, total)
+        if self.at - self._extended_at > EXTEND_S:
+            self._extended_at = self.at
+            self._extend(self.at)
 
 
 class WhileItComes(Deadline):
@@ -67,18 +89,29 @@ class LongListings:
     """The long listings of a worker. `ask` lists an account, whatever happens; threads share it."""
 
     def __init__(
-        self, kept: LastKnownGood, deadline_s: float, ask: Callable[[Provider, Query], Answer]
+        self,
+        kept: LastKnownGood,
+        deadline_s: float,
+        ask: Callable[[Provider, Query], Answer],
+        ended: Callable[[Provider, Answer, float], None],
     ) -> None:
-        self._kept, self._deadline_s, self._ask = kept, deadline_s, ask
+        """`ended` is told the answer of each, and when it began."""
+        self._kept, self._deadline_s, self._ask, self._ended = kept, deadline_s, ask, ended
         self._lock = threading.Lock()
         self._accounts: WeakKeyDictionary[Provider, _Account] = WeakKeyDictionary()
         self._running = 0
 
-    def instead(self, account: Provider, full: Query) -> ProviderError | None:
-        """Return what to answer instead of a call to an account that is known to be long, and list
-        it if that is due; None if it may be called."""
+    def knows(self, account: Provider) -> bool:
+        """Return whether the account is known to be long."""
+        return account in self._accounts
+
+    def instead(self, account: Provider, query: Query, full: Query) -> ProviderError | None:
+        """Return what to answer instead of a call that is known to take too long, and list the
+        account if that is due; None if it may be called."""
         known = self._accounts.get(account)
-        return self._go_on(account, full, known) if known else None
+        if known and (query == full or query in known.queries):
+            return self._go_on(account, full, known)
+        return None
 
     def unfinished(self, account: Provider, query: Query, answer: Answer) -> ProviderError | None:
         """Return what to answer for a call that the deadline broke off while pages came, and list
@@ -90,6 +123,8 @@ class LongListings:
         expected_s = progress.whole_s(now) or 2 * (now - progress.began)
         with self._lock:
             known = self._accounts.setdefault(account, _Account(expected_s))
+            if len(known.queries) < MOST_QUERIES:
+                known.queries.add(query)
         return self._go_on(account, account.full(query), known)
 
     def _go_on(self, account: Provider, full: Query, known: _Account) -> ProviderError:
@@ -107,14 +142,17 @@ class LongListings:
 
     def _begin(self, account: Provider, full: Query, known: _Account) -> None:
         """List the account on a thread of its own, unless this instance does so already."""
+        shared, lease_s = self._kept.shared, self._deadline_s + 2 * EXTEND_S
         progress = Progress()
+        if shared:
+            progress = _Leased(lambda at: shared.lease(account, math.inf, at + lease_s))
         deadline = WhileItComes(progress, LONGEST_S, self._deadline_s)
         query = Query(owner=full.owner, deadline=deadline, progress=progress)
         with self._lock:
             if known.progress or self._running >= MOST_AT_A_TIME:
                 return
-            shared, now = self._kept.shared, progress.began
-            if shared and not shared.lease(account, now, now + LONGEST_S + self._deadline_s):
+            now = progress.began
+            if shared and not shared.lease(account, now, now + lease_s):
                 return
             known.progress, self._running = progress, self._running + 1
         try:
@@ -128,12 +166,11 @@ class LongListings:
         answer = self._ask(account, query)
         took_s = time.monotonic() - began
         self._kept.record(account, query, answer, began)
+        self._ended(account, answer, began)
         with self._lock:
             known.expected_s = took_s
             if isinstance(answer, ProviderError) or took_s < self._deadline_s / 2:
-                self._accounts.pop(
-                    account, None
-                )  # requests may call it again, and learn what is wrong
+                self._accounts.pop(account, None)  # requests may call it again
         self._end(account, known)
 
     def _end(self, account: Provider, known: _Account) -> None:

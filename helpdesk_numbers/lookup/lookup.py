@@ -44,7 +44,9 @@ class Lookup:
         self._directories = directories
         self._deadline_s = deadline_s
         self._stale = LastKnownGood(last_known_good_s) if last_known_good_s else None
-        self._long = LongListings(self._stale, deadline_s, answer_of) if self._stale else None
+        self._long = (
+            LongListings(self._stale, deadline_s, answer_of, self._learn) if self._stale else None
+        )
         self._calls: WeakKeyDictionary[Provider, AccountCalls] = WeakKeyDictionary()
         self._lock = threading.Lock()
         self._static = StaticResults()
@@ -112,8 +114,10 @@ class Lookup:
         now = time.monotonic()
         if account.fixed:
             return Call.finished(account, query, answer_of(account, query), now), False
-        if self._long and (error := self._long.instead(account, full)):
+        if self._long and (error := self._long.instead(account, query, full)):
             return Call.finished(account, query, error, now), False
+        if self._long and self._long.knows(account):
+            full = query  # which would take too long
         return self._calls_of(account).join(account, query, full, now)
 
     def _submit(self, call: Call) -> None:
@@ -137,6 +141,9 @@ class Lookup:
         if counts and self._stale:
             self._stale.record(call.account, call.query, answer, call.began)
         call.finish(answer, now)
+
+    def _learn(self, account: Provider, answer: Answer, began: float) -> None:
+        self._calls_of(account).learn(answer, began, time.monotonic())
 
     def _calls_of(self, account: Provider) -> AccountCalls:
         with self._lock:

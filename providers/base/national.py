@@ -58,8 +58,8 @@ def complete(numbers: list[PhoneNumber], country: str | None) -> list[PhoneNumbe
         known = [number.number for i, number in enumerate(completed) if i not in undecided]
         regions = _regions(known, undecided)
         for index, digits in undecided.items():
-            e164 = {"number": f"+{digits}"} if _undisputed(digits, regions) else {}
-            completed[index] = msgspec.structs.replace(completed[index], country=None, **e164)
+            text = f"+{digits}" if _undisputed(digits, regions) else digits
+            completed[index] = msgspec.structs.replace(completed[index], number=text, country=None)
     return completed
 
 
