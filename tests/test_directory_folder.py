@@ -1,12 +1,14 @@
 """DIRECTORY as a folder: its files are one directory, and a faulty one stays as it was."""
 
 import os
+from copy import copy
 from pathlib import Path
 
 import pytest
 
 from helpdesk_numbers.directory import file as file_module
 from helpdesk_numbers.directory.file import DirectoryFile
+from helpdesk_numbers.directory.model import DirectoryRefused
 from providers.base.options import Faults
 
 
@@ -71,6 +73,40 @@ def test_a_faulty_file_stays_as_it_was_and_blocks_no_other(folder: Path, faulty:
     write(folder / "a.toml", account("a") + portal(12, "a"))
     assert seen(source) == {12: ["a"], 22: ["b"]}
     assert source.refused == 0
+
+
+@pytest.mark.parametrize("emptied", ["", "\n# all gone\n"])
+def test_a_file_that_is_emptied_stays_as_it_was(folder: Path, emptied: str) -> None:
+    source = DirectoryFile({}, str(folder))
+    write(folder / "a.toml", emptied)
+    assert seen(source) == {1: ["a"], 2: ["b"]}
+    assert list(source.faults) == ["a.toml: it is empty, and was not"]
+    (folder / "a.toml").unlink()
+    assert seen(source) == {2: ["b"]}
+
+
+def worker(source: DirectoryFile) -> DirectoryFile:
+    """As a fork has it: what it takes up is its own, what was newest is shared."""
+    forked = copy(source)
+    forked._merged = copy(source._merged)
+    return forked
+
+
+def test_a_worker_that_missed_an_edit_beside_a_standing_fault_gives_nothing_back(
+    folder: Path,
+) -> None:
+    master = DirectoryFile({}, str(folder))
+    quick, late = worker(master), worker(master)
+    write(folder / "a.toml", "[")
+    assert seen(quick) == seen(late) == {1: ["a"], 2: ["b"]}
+    write(folder / "b.toml", account("b") + portal(22, "b"))
+    assert seen(quick) == {1: ["a"], 22: ["b"]}
+    write(folder / "b.toml", "[[")
+    assert seen(quick) == {1: ["a"], 22: ["b"]}
+    with pytest.raises(DirectoryRefused):  # it knows portal 2 alone, which was taken away
+        late.current()
+    write(folder / "b.toml", account("b") + portal(22, "b"))
+    assert seen(late) == seen(quick) == {1: ["a"], 22: ["b"]}
 
 
 def test_a_new_file_with_a_fault_is_left_out(folder: Path) -> None:

@@ -49,14 +49,15 @@ class DirectoryFile:
         folder = self._path is not None and self._path.is_dir()
         self._merged = MergedFiles(environ) if folder else None
         self._stamp = self._in_force = self._read_stamp()
-        # The stamp that any process took up last. Those forked from this one share it.
-        self._newest = memoryview(mmap.mmap(-1, 8)).cast("q")
-        self._newest[0] = self._stamp
         if self._merged and self._path:
             self._directory = self._merged.read_first(self._path)
+            self._in_force = self._merged.stamp
         else:
             text = read_file(self._path) if self._path else text or ""
             self._directory = parse(text, environ, name=str(self._path or "DIRECTORY_TOML"))
+        # What any process took up last. Those forked from this one share it.
+        self._newest = memoryview(mmap.mmap(-1, 8)).cast("q")
+        self._newest[0] = self._in_force
 
     @property
     def faults(self) -> Sequence[str]:
@@ -94,9 +95,12 @@ class DirectoryFile:
                     break
             if directory:
                 self._directory = directory
+                in_force = self._merged.stamp if self._merged else stamp
+                if not error or self._in_force == self._newest[0]:  # of a part, who is up to date
+                    self._newest[0] = in_force
+                self._in_force = in_force
             if directory and not error:
                 self._faults = ()
-                self._in_force = self._newest[0] = stamp
                 log.info("directory_loaded", extra={"portals": len(directory.portals)})
             if error:
                 if self._stamp != _UNREAD or error.faults != self._faults:
@@ -104,7 +108,7 @@ class DirectoryFile:
                 self._faults = error.faults
                 if isinstance(error.__cause__, OSError):  # which may pass without an edit
                     stamp = _UNREAD
-        if self.refused and self._looked_pid != os.getpid():
+        if self.refused and self._looked_pid != os.getpid() and not self._merged:
             self._in_force = 0  # nothing says that it is the newest
         self._stamp, self._looked_pid = stamp, os.getpid()  # now nobody waits any longer
 

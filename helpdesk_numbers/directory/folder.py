@@ -25,6 +25,11 @@ class MergedFiles:
         self._environ = environ
         self._good: dict[str, Tables] = {}
 
+    @property
+    def stamp(self) -> int:
+        """Return another number for other contents in force, in all processes forked from one."""
+        return hash(repr(self._good))
+
     def read_first(self, folder: Path) -> Directory:
         """Return the folder's directory; raises Faults with all that is wrong with it."""
         directory, faults = self.read(folder, None)
@@ -52,6 +57,10 @@ class MergedFiles:
         for name in names:
             problems = Problems()
             tables = _read(folder / name, problems)
+            if tables == {} and self._good.get(name):  # an edit that is under way, perhaps
+                problems = Problems(name)
+                problems.add("it is empty, and was not", "remove it to end its portals")
+                tables = None
             lines += problems.lines
             if tables is not None:
                 files[name] = tables
