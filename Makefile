@@ -68,6 +68,7 @@ bench: .venv/run  ## what we claim about speed and memory: about eleven minutes,
 	$(BIN)/python -m benchmarks
 
 .venv/run: requirements.txt
+	@! test -L .venv || { echo "make: .venv is a link to another checkout's: remove it"; exit 1; }
 	@$(PYTHON) -c "import sys; sys.version_info >= (3, 11) or sys.exit( \
 	  'helpdesk-numbers needs Python 3.11 or later, and $(PYTHON) is %d.%d.' % sys.version_info[:2] \
 	  + ' Name another one: make PYTHON=python3.13 ...')"

@@ -5,12 +5,17 @@
 
 import errno
 import os
+import shlex
 import socket
 import sys
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from pkgutil import resolve_name
+from typing import TYPE_CHECKING
 
-CONFIG = "python:helpdesk_numbers.gunicorn_conf"
+if TYPE_CHECKING:
+    from flask import Flask
+
+CONFIG, APP = "python:helpdesk_numbers.gunicorn_conf", "helpdesk_numbers.serve:create_app()"
 
 
 def main() -> None:
@@ -20,7 +25,18 @@ def main() -> None:
         serve(arguments[1:])
     from flask.cli import FlaskGroup
 
-    FlaskGroup(create_app=resolve_name("app:create_app")).main(prog_name="helpdesk-numbers")
+    FlaskGroup(create_app=create_app).main(prog_name="helpdesk-numbers")
+
+
+def create_app() -> "Flask":
+    """Return the app of the `app.py` beside this package: one of the current folder is another."""
+    spec = spec_from_file_location("app", Path(__file__).parents[1] / "app.py")
+    if spec is None or spec.loader is None:
+        raise ImportError("no app.py beside helpdesk_numbers", name="app")
+    module = sys.modules["app"] = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    app: Flask = module.create_app()
+    return app
 
 
 def serve(arguments: list[str]) -> None:
@@ -28,8 +44,9 @@ def serve(arguments: list[str]) -> None:
 
     Raises SystemExit, with what to do, if the port is taken.
     """
-    _check_port()
-    command = [sys.executable, "-m", "gunicorn", "-c", CONFIG, *arguments, "app:create_app()"]
+    if not _is_bound_elsewhere(arguments):
+        _check_port()
+    command = [sys.executable, "-m", "gunicorn", "-c", CONFIG, *arguments, APP]
     os.execv(sys.executable, command)  # noqa: S606 - no shell: this process goes on as gunicorn
 
 
@@ -56,6 +73,12 @@ def serve_env(path: Path) -> None:
     for name, value in dotenv_values(stream=StringIO(text)).items():
         os.environ.setdefault(name, value or "")
     serve([])
+
+
+def _is_bound_elsewhere(arguments: list[str]) -> bool:
+    """Whether PORT is not what gunicorn listens on: systemd or an argument names another place."""
+    given = [*arguments, *shlex.split(os.environ.get("GUNICORN_CMD_ARGS", ""))]
+    return "LISTEN_FDS" in os.environ or any(text.startswith(("-b", "--bind")) for text in given)
 
 
 def _check_port() -> None:

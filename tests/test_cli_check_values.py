@@ -51,6 +51,11 @@ def test_what_looks_wrong_is_told(settings: dict[str, str], words: str) -> None:
     assert [line for line in told(settings) if words in line], told(settings)
 
 
+def test_quotes_around_a_whole_list_are_seen() -> None:
+    expected = [("secrets", "it begins and ends with a quotation mark")]
+    assert list(remarks({"secrets": ['"one', 'two"']})) == expected
+
+
 def test_what_is_right_is_not_remarked_on() -> None:
     assert not [
         line for line in told({}) if line.startswith("settings: ") and "well-formed" not in line

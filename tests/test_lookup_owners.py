@@ -139,3 +139,31 @@ def test_at_carriers_that_list_everything_rules_share_the_last_good_answer() -> 
     assert [result.source for result in results] == ["live", *["last-known-good"] * 4]
     assert [len(result.numbers) for result in results] == [1, 1, 0, 0, USERS]
     assert results[1].numbers[0].e164 == e164(2)
+
+
+@pytest.mark.parametrize(
+    ("users", "failure"),
+    [
+        ([{"email": "user-1@acme.example"}], "a user cannot be read: [0]: KeyError 'id'"),
+        ([{"id": 2, "emails": [email(2)]}, {"email": "?"}], "a user cannot be read: [1]: KeyError"),
+        ([{"id": 1, "emails": [email(1)]}, {"email": "?"}], None),
+        ([{"id": 2, "emails": [email(2)]}], None),
+    ],
+)
+def test_an_owner_who_may_be_among_users_that_cannot_be_read_is_not_taken_to_have_none(
+    users: list[Any], failure: str | None
+) -> None:
+    numbers = [{"number": e164(1), "target_type": "user", "target_id": 1, "status": "user"}]
+
+    def answer(asked: Asked) -> Reply:
+        return Reply({"items": users if asked.path == "/users" else numbers})
+
+    with Carrier(answer) as carrier:
+        account = Dialpad(Dialpad.Options(base_url=carrier.url, api_key=KEY), "acme")
+        portal = Portal(("acme",), rules={7: Rule(owner=email(1))})
+        lookup = Lookup(Fixed(Directory({"acme": account}, {1: portal})), 10)
+        result = lookup.look_up(1, 7)
+    assert (failure is None) == (result.failure is None)
+    assert (failure or "") in str(result.failure)
+    if failure is None:
+        assert len(result.numbers) == sum(user.get("id") == 1 for user in users)

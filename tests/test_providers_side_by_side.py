@@ -132,6 +132,30 @@ def test_without_one_page_there_is_no_listing(page: int) -> None:
         listed(Numbered, carrier.url)
 
 
+class Counted(Numbered):
+    """Which tells the total too."""
+
+    def read_page(self, reply: Any) -> Page:
+        return super().read_page(reply)._replace(total=reply["total"])
+
+
+@pytest.mark.parametrize("shifted", [1, 2])
+def test_what_moved_to_a_page_read_before_is_found_the_second_time(shifted: int) -> None:
+    """A number of page 1 is deleted after it was read: page 3's comes to stand on page 2."""
+    listings = 0
+
+    def answer(asked: Asked) -> Reply:
+        nonlocal listings
+        page = page_of(asked)
+        listings += page == 1
+        short = page == 3 and listings <= shifted
+        return Reply(body(page, 4) | {"lines": [number(page)] * (1 if short else 2), "total": 8})
+
+    with Carrier(answer) as carrier:
+        assert len(listed(Counted, carrier.url)) == (8 if shifted == 1 else 7)
+    assert listings == 2, "a carrier that counts otherwise is taken at its pages the second time"
+
+
 def test_a_hole_between_pages_is_no_end() -> None:
     def answer(asked: Asked) -> Reply:
         said = body(page_of(asked))

@@ -62,6 +62,31 @@ def test_it_serves_from_any_folder_with_its_own_configuration(tmp_path: Path) ->
     assert "without this service's configuration" not in output
 
 
+def test_it_serves_no_app_of_the_folder_it_is_started_in(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("raise SystemExit('another app')")
+    port = free_port()
+    process = serve(tmp_path, *MAIN, **SETTINGS, PORT=str(port))
+    try:
+        assert asked_until_up(f"http://127.0.0.1:{port}", process).status_code == 200
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+@pytest.mark.parametrize("given", ["--bind={}", "-b{}", "GUNICORN_CMD_ARGS"])
+def test_a_port_that_is_not_listened_on_may_be_taken(given: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        busy, bind = taken.getsockname()[1], f"127.0.0.1:{free_port()}"
+        by_variable = {given: f"--bind {bind}"} if given.isupper() else {}
+        arguments = () if by_variable else (given.format(bind),)
+        process = serve(ROOT, *MAIN, *arguments, **SETTINGS, PORT=str(busy), **by_variable)
+        try:
+            assert asked_until_up(f"http://{bind}", process).status_code == 200
+        finally:
+            process.terminate()
+            process.communicate(timeout=30)
+
+
 def test_gunicorn_without_the_configuration_says_so(tmp_path: Path) -> None:
     port = free_port()
     command = ("-m", "gunicorn", "-b", f"127.0.0.1:{port}", "app:create_app()")

@@ -17,6 +17,7 @@ from .listing import Listing as Listing
 from .listing import carriers_words
 from .national import complete
 from .options import URL, Secret
+from .paging import Ahead
 from .paging import Next as Next
 from .paging import Request as Request
 from .provider import ANYBODY, PhoneNumber, Provider, Query, UnreadNumber, describe
@@ -162,6 +163,7 @@ class HTTPProvider(Provider):
         try:
             listed = super().ask(query)
         except StaleCursor:  # once: the list may have changed while it was read
+            query.progress.restart()
             try:
                 listed = super().ask(query)
             except StaleCursor as error:
@@ -191,30 +193,46 @@ class HTTPProvider(Provider):
     def pages(self, listing: Listing, first: Request) -> Iterator[Page]:
         """Walk through the pages of numbers, from the request for the first one."""
 
+        progress, side_by_side, came = listing.query.progress, False, 0
+        total: int | None = None
+
         def read(answer: Answer) -> tuple[Page, list[PhoneNumber], object]:
+            nonlocal side_by_side, came, total
             page = self.read_page(self.decode(self._body(answer)))
             numbers = _each(page.numbers, _unread)
-            listing.query.progress.advance(len(numbers), page.total)
+            progress.advance(len(numbers), page.total)
+            side_by_side = side_by_side or isinstance(page.next, Ahead)
+            came, total = came + len(numbers), page.total
             return page._replace(numbers=numbers), numbers, page.next
 
-        return walk(listing, first, partial(self.fetch, listing), read)
+        yield from walk(listing, first, partial(self.fetch, listing), read)
+        # A number that is deleted while pages are read by their number moves another to a page
+        # that was read already. What is short twice was counted otherwise by the carrier.
+        if side_by_side and total and came < total and not progress.restarted:
+            raise StaleCursor(f"{came} numbers came of {total}")
 
     def _emails(self, listing: Listing, owner: str) -> dict[str, list[str]]:
         """Addresses by user id, if the query needs any."""
         if not (self.finds_users and "@" in owner):
             return {}
 
+        faults: list[str] = []
+
         def read(answer: Answer) -> tuple[list[User], list[User], object]:
             page = self.read_users(decode_json(self._body(answer), self.UserReply))
-            users = list(filter(None, _each(page.users, lambda _: None)))
+            users = list(filter(None, _each(page.users, faults.append)))
             listing.query.progress.advance(0)
             return users, users, page.next
 
         first = self.first_users(None if owner == ANYBODY else owner)
         pages = walk(listing, first, partial(self.fetch, listing), read)
-        return {
+        found = {
             user.id: [email for email in user.emails if email] for page in pages for user in page
         }
+        known = {email.casefold() for emails in found.values() for email in emails}
+        if faults and not (found if owner == ANYBODY else owner.casefold() in known):
+            raise Unreadable(f"a user cannot be read: {faults[0]}")  # who may be the owner
+        return found
 
     def _body(self, answer: Answer) -> bytes:
         return self.no_content if answer.status == 204 else answer.body

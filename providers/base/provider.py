@@ -68,11 +68,17 @@ class Progress:
         self.began = self.at = time.monotonic()
         self.pages = self.numbers = 0
         self.total: int | None = None
+        self.restarted = False
 
     def advance(self, numbers: int, total: int | None = None) -> None:
         """Record that a page came, with so many numbers."""
         self.at = time.monotonic()
         self.pages, self.numbers, self.total = self.pages + 1, self.numbers + numbers, total
+
+    def restart(self) -> None:
+        """Record that the listing begins again, because the list changed while it was read."""
+        self.pages = self.numbers = 0
+        self.total, self.restarted = None, True
 
     def whole_s(self, now: float) -> float | None:
         """Return how many seconds the whole takes at this pace, if the carrier told the total."""

@@ -20,7 +20,8 @@ def remarks(values: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     """Yield the name of each value that looks wrong, and what about it, without the value."""
     for name, value in values.items():
         texts = value if isinstance(value, list | tuple) else [value]
-        for text in texts:
+        whole = ",".join(map(str, texts))  # as it was written: quotes may be around all of it
+        for text in (whole, *texts):
             if isinstance(text, str) and (remark := _remark(name, text)):
                 yield name, remark
                 break
