@@ -88,9 +88,9 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
 def _command_is_looked_up() -> bool:
     """Whether this app is made for a command, which reads for itself what it needs of the settings:
     `flask check` has to start whatever is wrong with them. `flask run` serves, and is none."""
+    if {"_FLASK_COMPLETE", "_HELPDESK_NUMBERS_COMPLETE"} & os.environ.keys():
+        return True  # a shell asks what there is
     context = click.get_current_context(silent=True)
-    if "_FLASK_COMPLETE" in os.environ:  # a shell asks what there is
-        return True
     return context is not None and isinstance(context.command, FlaskGroup)
 
 

@@ -132,6 +132,20 @@ def test_completion_knows_all_without_settings(
     assert expected <= {line.partition(",")[2] for line in done.stdout.splitlines()}
 
 
+def test_the_wheels_own_command_is_completed_too() -> None:
+    typed = {"COMP_WORDS": "helpdesk-numbers ", "COMP_CWORD": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", "from helpdesk_numbers.serve import main; main()"],
+        cwd=ROOT,
+        env=environ({**typed, "_HELPDESK_NUMBERS_COMPLETE": "bash_complete"}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
+    assert {"plain,check", "plain,numbers"} <= set(done.stdout.splitlines())
+
+
 def test_a_reader_that_goes_away_is_no_fault() -> None:
     ran = subprocess.run(
         ["sh", "-c", f"{FLASK} check --offline | head -n 1"],

@@ -240,3 +240,7 @@ def test_one_listing_an_account_in_all_workers(tmp_path: Any) -> None:
         for worker in workers:
             whole = in_time(partial(worker.look_up, 1, 1), "last-known-good")
             assert len(whole.numbers) == PAGES
+        late, began = lookup_of(cursors(carrier.url)), time.monotonic()
+        late.share(shared)
+        assert len(late.look_up(1, 1).numbers) == PAGES
+        assert time.monotonic() - began < DEADLINE_S, "a worker that is new need not wait for it"

@@ -10,7 +10,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from providers.base.errors import ProviderError, Unreachable
 from providers.base.provider import Deadline, Progress, Provider, Query
@@ -99,6 +99,7 @@ class LongListings:
         self._kept, self._deadline_s, self._ask, self._ended = kept, deadline_s, ask, ended
         self._lock = threading.Lock()
         self._accounts: WeakKeyDictionary[Provider, _Account] = WeakKeyDictionary()
+        self._looked_for: WeakSet[Provider] = WeakSet()
         self._running = 0
 
     def knows(self, account: Provider) -> bool:
@@ -108,10 +109,24 @@ class LongListings:
     def instead(self, account: Provider, query: Query, full: Query) -> ProviderError | None:
         """Return what to answer instead of a call that is known to take too long, and list the
         account if that is due; None if it may be called."""
-        known = self._accounts.get(account)
+        known = self._accounts.get(account) or self._met_elsewhere(account, full)
         if known and (query == full or query in known.queries):
             return self._go_on(account, full, known)
         return None
+
+    def _met_elsewhere(self, account: Provider, full: Query) -> _Account | None:
+        """The account if another worker's last answer took longer than a request may wait: looked
+        for once."""
+        shared = self._kept.shared
+        with self._lock:
+            if shared is None or account in self._looked_for:
+                return None
+            self._looked_for.add(account)
+        found = shared.newest(account, full)
+        if found is None or found.at - found.began <= self._deadline_s:
+            return None
+        with self._lock:
+            return self._accounts.setdefault(account, _Account(found.at - found.began))
 
     def unfinished(self, account: Provider, query: Query, answer: Answer) -> ProviderError | None:
         """Return what to answer for a call that the deadline broke off while pages came, and list
