@@ -6,7 +6,9 @@ import sqlite3  # by the master, so that its workers share what it takes
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from queue import Full, Queue
 from typing import TypeVar
 
 log = logging.getLogger(__name__)
@@ -65,3 +67,31 @@ class SharedFile:
             opened.executescript(_ALWAYS + self._tables)
             self._opened = os.getpid(), opened
         return self._opened[1]
+
+
+class Worker:
+    """A thread of each process, from its first task on, for what nobody waits for."""
+
+    def __init__(self, most_waiting: int) -> None:
+        self._most_waiting = most_waiting
+        self._lock = threading.Lock()
+        self._queue: tuple[int, Queue[Callable[[], None]]] | None = None
+
+    def do(self, task: Callable[[], None]) -> None:
+        """Have it done some time soon, unless too many wait or no thread can be started."""
+        with suppress(Full, RuntimeError):
+            self._tasks().put_nowait(task)
+
+    def _tasks(self) -> Queue[Callable[[], None]]:
+        with self._lock:
+            if self._queue is None or self._queue[0] != os.getpid():
+                queue: Queue[Callable[[], None]] = Queue(self._most_waiting)
+                threading.Thread(target=_work, args=(queue,), daemon=True).start()
+                self._queue = os.getpid(), queue
+            return self._queue[1]
+
+
+def _work(queue: Queue[Callable[[], None]]) -> None:
+    for task in iter(queue.get, None):
+        with suppress(Exception):  # it may be lost
+            task()

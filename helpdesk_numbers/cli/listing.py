@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from threading import Thread
 
-from helpdesk_numbers.lookup.long import WhileItComes
+from helpdesk_numbers.lookup.pace import WhileItComes
 from providers import PhoneNumber, Provider, ProviderError, Query
 from providers.base.errors import Unreachable
 from providers.base.provider import Progress

@@ -13,9 +13,10 @@ from collections.abc import Callable
 from weakref import WeakKeyDictionary, WeakSet
 
 from providers.base.errors import ProviderError, Unreachable
-from providers.base.provider import Deadline, Progress, Provider, Query
+from providers.base.provider import Progress, Provider, Query
 
 from .breaker import Answer
+from .pace import EXTEND_S, MARGIN, Leased, Pace, WhileItComes
 from .stale import LastKnownGood
 
 LONGEST_S = 60.0
@@ -27,62 +28,12 @@ MOST_AT_A_TIME = 8
 MOST_QUERIES = 1_000
 """Queries of an account that are remembered to take too long."""
 
-EXTEND_S = 1.0
-"""How often a listing's lease is extended."""
-
 EARLY_S = 0.05
 """By how much a call may end before its deadline that the deadline ends: libcurl counts in ms."""
-
-MARGIN = 1.15
-"""By how much a listing may take longer than expected, for a `Retry-After` to be true."""
 
 
 class Unfinished(Unreachable):
     """The listing takes longer than a request can wait; it goes on without the request."""
-
-
-class _Account:
-    """What is known of an account whose listing is long."""
-
-    def __init__(self, expected_s: float) -> None:
-        self.expected_s = expected_s
-        self.queries: set[Query] = set()  # for less than everything, that took too long too
-        self.progress: Progress | None = None  # of the listing that is under way here
-
-    def left_s(self, now: float) -> float:
-        """Seconds until the listing is whole, as far as can be told."""
-        if self.progress is None:
-            return self.expected_s
-        gone_s = now - self.progress.began
-        by_pace_s = self.progress.whole_s(now) or 0.0  # too short at first, if one page was quick
-        return max(self.expected_s, by_pace_s, 1.25 * gone_s) - gone_s
-
-
-class _Leased(Progress):
-    """The progress of a listing whose lease is for as long as pages come."""
-
-    def __init__(self, extend: Callable[[float], object]) -> None:
-        super().__init__()
-        self._extend, self._extended_at = extend, self.began
-
-    def advance(self, numbers: int, total: int | None = None) -> None:
-        super().advance(numbers, total)
-        if self.at - self._extended_at > EXTEND_S:
-            self._extended_at = self.at
-            self._extend(self.at)
-
-
-class WhileItComes(Deadline):
-    """So many seconds in all, as long as each page comes within `page_s`."""
-
-    def __init__(self, progress: Progress, longest_s: float, page_s: float) -> None:
-        super().__init__(longest_s)
-        self._progress, self._page_s = progress, page_s
-
-    def left(self) -> float:
-        """Return the seconds left: of all of it or of a page, whichever ends sooner."""
-        silent_s = time.monotonic() - self._progress.at
-        return min(super().left(), max(0.0, self._page_s - silent_s))
 
 
 class LongListings:
@@ -98,7 +49,7 @@ class LongListings:
         """`ended` is told the answer of each, and when it began."""
         self._kept, self._deadline_s, self._ask, self._ended = kept, deadline_s, ask, ended
         self._lock = threading.Lock()
-        self._accounts: WeakKeyDictionary[Provider, _Account] = WeakKeyDictionary()
+        self._accounts: WeakKeyDictionary[Provider, Pace] = WeakKeyDictionary()
         self._looked_for: WeakSet[Provider] = WeakSet()
         self._running = 0
 
@@ -114,7 +65,7 @@ class LongListings:
             return self._go_on(account, full, known)
         return None
 
-    def _met_elsewhere(self, account: Provider, full: Query) -> _Account | None:
+    def _met_elsewhere(self, account: Provider, full: Query) -> Pace | None:
         """The account if another worker's last answer took longer than a request may wait: looked
         for once."""
         shared = self._kept.shared
@@ -126,7 +77,7 @@ class LongListings:
         if found is None or found.at - found.began <= self._deadline_s:
             return None
         with self._lock:
-            return self._accounts.setdefault(account, _Account(found.at - found.began))
+            return self._accounts.setdefault(account, Pace(found.at - found.began))
 
     def unfinished(self, account: Provider, query: Query, answer: Answer) -> ProviderError | None:
         """Return what to answer for a call that the deadline broke off while pages came, and list
@@ -137,12 +88,12 @@ class LongListings:
             return None
         expected_s = progress.whole_s(now) or 2 * (now - progress.began)
         with self._lock:
-            known = self._accounts.setdefault(account, _Account(expected_s))
+            known = self._accounts.setdefault(account, Pace(expected_s))
             if len(known.queries) < MOST_QUERIES:
                 known.queries.add(query)
         return self._go_on(account, account.full(query), known)
 
-    def _go_on(self, account: Provider, full: Query, known: _Account) -> ProviderError:
+    def _go_on(self, account: Provider, full: Query, known: Pace) -> ProviderError:
         now = time.monotonic()
         found = self._kept.find(account, full)
         if found is None or found[1] > known.expected_s:
@@ -155,12 +106,12 @@ class LongListings:
         error.account, error.provider = account.account, account.name
         return error
 
-    def _begin(self, account: Provider, full: Query, known: _Account) -> None:
+    def _begin(self, account: Provider, full: Query, known: Pace) -> None:
         """List the account on a thread of its own, unless this instance does so already."""
         shared, lease_s = self._kept.shared, self._deadline_s + 2 * EXTEND_S
         progress = Progress()
         if shared:
-            progress = _Leased(lambda at: shared.lease(account, math.inf, at + lease_s))
+            progress = Leased(lambda at: shared.lease(account, math.inf, at + lease_s))
         deadline = WhileItComes(progress, LONGEST_S, self._deadline_s)
         query = Query(owner=full.owner, deadline=deadline, progress=progress)
         with self._lock:
@@ -176,7 +127,7 @@ class LongListings:
         except RuntimeError:  # the system gives no more
             self._end(account, known)
 
-    def _list(self, account: Provider, query: Query, known: _Account) -> None:
+    def _list(self, account: Provider, query: Query, known: Pace) -> None:
         began = query.progress.began
         answer = self._ask(account, query)
         took_s = time.monotonic() - began
@@ -188,7 +139,7 @@ class LongListings:
                 self._accounts.pop(account, None)  # requests may call it again
         self._end(account, known)
 
-    def _end(self, account: Provider, known: _Account) -> None:
+    def _end(self, account: Provider, known: Pace) -> None:
         with self._lock:
             known.progress, self._running = None, self._running - 1
         if self._kept.shared:

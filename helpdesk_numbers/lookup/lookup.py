@@ -102,7 +102,8 @@ class Lookup:
             own_call = next((call for call in new_calls if call.account.keeps_deadline), None)
             for call in new_calls:
                 if call is not own_call:
-                    self._submit(call)
+                    healthy = self._calls_of(call.account).healthy
+                    self.bulkhead.submit(partial(self._make, call), healthy=healthy)
             if own_call:  # needs no other thread
                 self._make(own_call)
             return [self._answer(query, call, began) for query, call in calls]
@@ -116,14 +117,8 @@ class Lookup:
             return Call.finished(account, query, answer_of(account, query), now), False
         if self._long and (error := self._long.instead(account, query, full)):
             return Call.finished(account, query, error, now), False
-        if self._long and self._long.knows(account):
-            full = query  # which would take too long
+        full = query if self._long and self._long.knows(account) else full  # which takes too long
         return self._calls_of(account).join(account, query, full, now)
-
-    def _submit(self, call: Call) -> None:
-        """Have another thread make the call."""
-        healthy = self._calls_of(call.account).healthy
-        self.bulkhead.submit(partial(self._make, call), healthy=healthy)
 
     def _make(self, call: Call) -> None:
         """Make the call, once for all who wait for it."""

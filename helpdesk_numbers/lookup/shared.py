@@ -3,7 +3,12 @@
 Times are seconds of the monotonic clock, which is one for all processes of a machine.
 """
 
+import hashlib
+import hmac
+import os
+import threading
 from typing import Any, NamedTuple, Protocol
+from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -41,6 +46,32 @@ class SharedAnswers(Protocol):
 
     def release(self, account: Provider) -> None:
         """End the lease."""
+
+
+class Digests:
+    """Accounts as keys: with other options, above all other credentials, it is another."""
+
+    def __init__(self) -> None:
+        self._key = os.urandom(32)  # so that nobody can try credentials on the digests
+        self._known: WeakKeyDictionary[Provider, bytes] = WeakKeyDictionary()
+        self._lock = threading.Lock()
+
+    def __call__(self, account: Provider) -> bytes:
+        """Return the account's digest, the same in all processes forked from one."""
+        with self._lock:
+            digest = self._known.get(account)
+        if digest is None:
+            named = [account.name, account.account, account.options]
+            options = msgspec.json.encode(named, enc_hook=_plain)
+            digest = hmac.digest(self._key, options, hashlib.sha256)
+            with self._lock:
+                self._known[account] = digest
+        return digest
+
+
+def _plain(value: object) -> str:
+    """Of a secret, the text itself."""
+    return str.__str__(value) if isinstance(value, str) else repr(value)
 
 
 def encode(numbers: list[PhoneNumber]) -> bytes:

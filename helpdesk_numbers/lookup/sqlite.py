@@ -1,23 +1,16 @@
 """Last good answers that all workers of an instance share, in a file that the master makes."""
 
-import hashlib
-import hmac
 import os
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-from queue import Full, Queue
 from typing import TYPE_CHECKING, TypeVar
-from weakref import WeakKeyDictionary
 
-import msgspec
-
-from helpdesk_numbers.shared_file import SharedFile
+from helpdesk_numbers.shared_file import SharedFile, Worker
 from providers.base.provider import Provider, Query
 
-from .shared import Kept, decode, encode
+from .shared import Digests, Kept, decode, encode
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -46,9 +39,8 @@ class SQLiteAnswers:
         self._max_age_s = max_age_s
         self._max_bytes = min(MAX_BYTES, room.f_bavail * room.f_frsize // 4)
         self._untold: dict[bytes, float] = {}  # refusals that could not be written yet
-        self._key = os.urandom(32)  # so that nobody can try credentials on the digests
-        self._digests: WeakKeyDictionary[Provider, bytes] = WeakKeyDictionary()
-        self._writer: tuple[int, Queue[Callable[[], None]]] | None = None
+        self._digest = Digests()
+        self._writer = Worker(MOST_WAITING)
         self._lock = threading.Lock()
 
     def put(self, account: Provider, query: Query, answer: Kept) -> None:
@@ -59,10 +51,7 @@ class SQLiteAnswers:
             row = *key, answer.began, answer.at, encode(answer.numbers)
             self._run(lambda connection: self._write(connection, *row))
 
-        try:
-            self._queue().put_nowait(write)
-        except (Full, RuntimeError):  # or no thread for it
-            return
+        self._writer.do(write)
 
     def _write(
         self,
@@ -159,38 +148,6 @@ class SQLiteAnswers:
         ended = "DELETE FROM leases WHERE account = ?", [self._digest(account)]
         self._run(lambda connection: connection.execute(*ended))
 
-    def _digest(self, account: Provider) -> bytes:
-        """The account as a key: with other options, above all other credentials, it is another."""
-        with self._lock:
-            digest = self._digests.get(account)
-        if digest is None:
-            named = [account.name, account.account, account.options]
-            options = msgspec.json.encode(named, enc_hook=_plain)
-            digest = hmac.digest(self._key, options, hashlib.sha256)
-            with self._lock:
-                self._digests[account] = digest
-        return digest
-
-    def _queue(self) -> Queue[Callable[[], None]]:
-        """What this process's writer works on: a thread, from its first answer on."""
-        with self._lock:
-            if self._writer is None or self._writer[0] != os.getpid():
-                queue: Queue[Callable[[], None]] = Queue(MOST_WAITING)
-                threading.Thread(target=_work, args=(queue,), daemon=True).start()
-                self._writer = os.getpid(), queue
-            return self._writer[1]
-
-
-def _plain(value: object) -> str:
-    """Of a secret, the text itself."""
-    return str.__str__(value) if isinstance(value, str) else repr(value)
-
 
 def _asked(query: Query) -> str:
     return repr((query.numbers, query.names, query.owner))
-
-
-def _work(queue: Queue[Callable[[], None]]) -> None:
-    for write in iter(queue.get, None):
-        with suppress(Exception):  # it is only not shared
-            write()
