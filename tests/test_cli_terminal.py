@@ -146,6 +146,23 @@ def test_the_wheels_own_command_is_completed_too() -> None:
     assert {"plain,check", "plain,numbers"} <= set(done.stdout.splitlines())
 
 
+@pytest.mark.parametrize("command", ["check --offline", "providers", "check --offline --json"])
+def test_a_full_disk_is_told_in_a_line(command: str) -> None:
+    ran = subprocess.run(
+        ["sh", "-c", f"{FLASK} {command} > /dev/full"],
+        cwd=ROOT,
+        env=environ(SETTINGS),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 1
+    assert ran.stderr.splitlines()[0] == (
+        "Error: what it says cannot be written: No space left on device"
+    )
+    assert "Traceback" not in ran.stderr
+
+
 def test_a_reader_that_goes_away_is_no_fault() -> None:
     ran = subprocess.run(
         ["sh", "-c", f"{FLASK} check --offline | head -n 1"],

@@ -1,5 +1,6 @@
 """What the commands share that print: `--json`, also of failures, remedies and counts."""
 
+import errno
 import json
 import os
 import sys
@@ -49,6 +50,12 @@ class Command(click.Command):
             if wants_json():
                 print_json({"error": error.format_message()})
             raise
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EFBIG, errno.EIO):
+                raise
+            raise click.ClickException(
+                f"what it says cannot be written: {error.strerror}"
+            ) from None
 
     def run(self, ctx: click.Context) -> Any:
         """Run the command. A group may turn its own errors into ClickExceptions here."""
