@@ -141,6 +141,7 @@ def test_a_country_is_known_by_its_code_or_name(text: str, code: str | None) -> 
         ("2079460018", "GB", "US", None),  # one of Maine, or of London
         ("(207) 946-0018", "GB", "US", None),
         ("3905550143", None, "US", None),
+        ("3905550143", "US", "US", "+13905550143"),  # both say so
     ],
 )
 def test_two_countries_that_contradict_each_other_leave_it_out(

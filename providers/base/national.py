@@ -104,7 +104,8 @@ def _readings(digits: str, own: str | None, country: str | None) -> set[str]:
     if e164 := _confirmed(digits, own):
         return {e164}
     by_own = own and (_valid(digits, own) or _possible(digits, own) or _valid(f"+{digits}", None))
-    return {*_decided(digits, country), *filter(None, [by_own])}
+    decided = set() if by_own and own == country else _decided(digits, country)
+    return {*decided, *filter(None, [by_own])}
 
 
 def _decided(digits: str, country: str | None) -> set[str]:
