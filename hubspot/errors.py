@@ -1,10 +1,14 @@
-"""What can be wrong with a request that claims to be HubSpot's.
+"""What can be wrong with a request that claims to be HubSpot's, and with asking HubSpot.
 
 HubSpotError
 ├── InvalidSignature      not proven to come from HubSpot
 ├── NotChannelConnection  signed, but another call than the channel connection's
 ├── InvalidRequest        signed, but not the webhook's request
 └── AppMismatch           signed and readable, but for another app
+
+LookupFailed              HubSpot did not say who a user is
+├── HubSpotUnavailable    it could not be asked, or asks us to wait
+└── HubSpotRefused        it does not take the portal's token
 """
 
 
@@ -30,3 +34,29 @@ class InvalidRequest(HubSpotError):
 
 class AppMismatch(HubSpotError):
     """The request is for another app than this service's."""
+
+
+class LookupFailed(Exception):
+    """HubSpot did not say who a user is. The message holds no address and no token."""
+
+    retry_after_s: float | None = None
+
+
+class HubSpotUnavailable(LookupFailed):
+    """HubSpot cannot be asked now: `retry_after_s` is how many seconds it asks us to wait, if it
+    says."""
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class HubSpotRefused(LookupFailed):
+    """HubSpot does not take the portal's token, or there is none.
+
+    `remedy` is what to do; `scopes` are those that the token lacks, where that is why.
+    """
+
+    def __init__(self, message: str, remedy: str, scopes: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.remedy, self.scopes = remedy, scopes

@@ -11,12 +11,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 from urllib.parse import quote, quote_plus
 
 import msgspec
 import requests
+
+from .retry_after import wait_s
 
 # Its lines, such as the warning of a malformed header, show the URL, and with it the key.
 logging.getLogger("urllib3").setLevel(logging.ERROR)
@@ -117,8 +118,11 @@ class Client:
         self, method: str, part: str = "", payload: Mapping[str, object] | None = None
     ) -> requests.Response:
         answer = self._send_once(method, part, payload)
-        if answer.status_code == 429 and (wait_s := _wait_s(answer.headers)) <= MAX_WAIT_S:
-            self.sleep(wait_s)
+        if (
+            answer.status_code == 429
+            and (pause_s := wait_s(answer.headers.get("Retry-After"))) <= MAX_WAIT_S
+        ):
+            self.sleep(pause_s)
             answer = self._send_once(method, part, payload)
         if answer.status_code >= 400:
             raise self._refusal(answer)
@@ -160,7 +164,8 @@ class Client:
         if not words:
             words = [f"{answer.reason or 'no reason given'}, and no error body of HubSpot's"]
         if answer.status_code == 429:
-            words.append(f"it asks us to wait {_wait_s(answer.headers):.0f} s")
+            asked_s = wait_s(answer.headers.get("Retry-After"))
+            words.append(f"it asks us to wait {asked_s:.0f} s")
         trace = error.get("correlationId") or answer.headers.get("x-hubspot-correlation-id")
         return APIError(
             answer.status_code,
@@ -202,21 +207,6 @@ def _time(text: object) -> datetime | None:
     except ValueError:
         return None
     return time_read.replace(tzinfo=time_read.tzinfo or UTC)
-
-
-def _wait_s(headers: Mapping[str, str]) -> float:
-    """Read `Retry-After`, in seconds or as a date, as seconds; 1 if it says nothing.
-
-    https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
-    """
-    text = headers.get("Retry-After", "").strip()
-    try:
-        if text.isdecimal():
-            return float(text)
-        until = parsedate_to_datetime(text)
-        return max(0.0, until.replace(tzinfo=until.tzinfo or UTC).timestamp() - time.time())
-    except (ValueError, OverflowError):
-        return 1.0
 
 
 def _words(error: Mapping[str, Any]) -> Iterator[str]:
