@@ -16,7 +16,14 @@ from helpdesk_numbers import cli, explain, logs
 from helpdesk_numbers.directory.model import DirectoryRefused
 from helpdesk_numbers.service import Service, service_of_process
 from helpdesk_numbers.webhook import HIDDEN, MAX_BODY_BYTES, PATH, KeyedWebhook, blueprint
-from hubspot.errors import AppMismatch, InvalidRequest, InvalidSignature, NotChannelConnection
+from hubspot.errors import (
+    AppMismatch,
+    HubSpotRefused,
+    InvalidRequest,
+    InvalidSignature,
+    LookupFailed,
+    NotChannelConnection,
+)
 from providers.base.errors import ProviderError, RateLimited, Refused, Unreachable, Unreadable
 
 ANSWERS: dict[type[Exception], tuple[int, str, str | None]] = {
@@ -25,6 +32,8 @@ ANSWERS: dict[type[Exception], tuple[int, str, str | None]] = {
     AppMismatch: (403, "APP_MISMATCH", None),
     NotChannelConnection: (403, "NOT_CHANNEL_CONNECTION", None),
     DirectoryRefused: (503, "DIRECTORY_REFUSED", None),
+    LookupFailed: (503, "HUBSPOT_UNAVAILABLE", "HubSpot cannot say now who the user is."),
+    HubSpotRefused: (502, "HUBSPOT_REFUSED", "HubSpot refused to say who the user is."),
     ProviderError: (502, "PROVIDER_ERROR", "The phone provider failed."),
     Refused: (502, "PROVIDER_ERROR", "The phone provider refused the request."),
     Unreadable: (502, "PROVIDER_ERROR", "The phone provider's answer cannot be read."),
@@ -116,7 +125,9 @@ def _add_errors(app: Flask, service: Service) -> None:
     def known(error: Exception) -> Response:
         kind = next(kind for kind in type(error).__mro__ if kind in ANSWERS)
         status, category, message = ANSWERS[kind]
-        if message is None and not isinstance(error, InvalidSignature):
+        if isinstance(error, LookupFailed):
+            logs.log_fields(request.environ).update(who="unknown", reason=str(error))
+        elif message is None and not isinstance(error, InvalidSignature):
             logs.log_fields(request.environ).setdefault("reason", str(error))
         answer = _error(status, category, message or str(error))
         if status == 503:

@@ -28,6 +28,7 @@ MORE = {
     "HUBSPOT_WEBHOOK_KEY": "security.md#the-key",
     "HUBSPOT_DEVELOPER_API_KEY": "registering.md#which-credential-is-which",
     "DIRECTORY": "directory.md",
+    "HUBSPOT_PORTAL_TOKEN": "who-sees-what.md#the-token",
     "DIRECTORY_TOML": "directory.md#without-a-file",
     "PROVIDER": "providers/README.md",
     "LOOKUP_DEADLINE": "operating.md#workers-threads-deadline",

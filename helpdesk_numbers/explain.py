@@ -11,7 +11,7 @@ import msgspec
 from flask import Blueprint, Request, Response
 from flask import request as current_request
 
-from helpdesk_numbers.lookup.result import Result
+from helpdesk_numbers.lookup.result import Result, Who
 from helpdesk_numbers.service import Service
 from hubspot.errors import AppMismatch
 from hubspot.names import friendly_names
@@ -19,7 +19,7 @@ from hubspot.schema import check_query, read_request
 from hubspot.signature import TIMESTAMP_HEADER, V3_HEADER, derived_key, sign, verify
 
 from . import logs
-from .webhook import EXPLAIN, PATH, EnvironHeaders, called_url, read_body
+from .webhook import EXPLAIN, PATH, EnvironHeaders, called_url, read_body, who_logged
 
 if TYPE_CHECKING:
     from helpdesk_numbers.directory.file import DirectoryFile, SingleAccount
@@ -73,6 +73,7 @@ def _answer(request: Request, service: Service) -> Response:
     if settings.hubspot_app_id is not None and ids.app_id != settings.hubspot_app_id:
         raise AppMismatch("This service answers for another app.")
     result = service.lookup.look_up(ids.portal_id, ids.user_id, full=True)
+    fields.update(who_logged(result.who))
     data = describe(result, ids.portal_id, ids.user_id, left_out=True)
     data["directory"] = in_force(service.directory)
     return Response(msgspec.json.encode(data), content_type="application/json")
@@ -86,6 +87,7 @@ def describe(result: Result, portal_id: int, user_id: int, *, left_out: bool) ->
         "userId": user_id,
         "source": None if result.failure else result.source,
         "why": result.why,
+        "who": _known(result.who),
         "phoneNumbers": [
             {
                 "e164PhoneNumber": number.e164,
@@ -111,6 +113,18 @@ def describe(result: Result, portal_id: int, user_id: int, *, left_out: bool) ->
         ],
     }
     return data | ({"leftOut": msgspec.to_builtins(result.left_out)} if left_out else {})
+
+
+def _known(who: Who) -> dict[str, Any]:
+    """How the user became known, and as whom."""
+    user = who.user
+    return {
+        "how": who.how,
+        "ms": who.ms,
+        "name": user and user.name,
+        "emails": user and user.emails,
+        "teams": user and [team.name or team.id for team in user.teams],
+    }
 
 
 def in_force(source: "DirectoryFile | SingleAccount") -> dict[str, Any]:

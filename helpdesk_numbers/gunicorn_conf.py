@@ -13,6 +13,7 @@ from contextlib import suppress as _suppress
 from typing import Any as _Any
 
 from helpdesk_numbers import logs as _logs
+from helpdesk_numbers.log_lines import cleaned as _cleaned
 from helpdesk_numbers.scratch import memory_folder as _memory_folder
 from helpdesk_numbers.service import service_of_process as _service_of_process
 from helpdesk_numbers.settings import ConfigurationError as _ConfigurationError
@@ -25,7 +26,7 @@ try:
         _service.directory  # noqa: B018 - made here to see whether it can be
     _settings = _service.settings
 except _ConfigurationError as _error:
-    raise SystemExit(f"helpdesk-numbers: {_error.message}") from None
+    raise SystemExit(f"helpdesk-numbers: {_cleaned(_error.message)}") from None
 
 # Platforms say by PORT that they route to us, on IPv6 alone at some (Railway, Heroku Fir). Without
 # it this is somebody's desk, so nobody else gets in.

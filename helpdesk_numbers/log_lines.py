@@ -17,6 +17,10 @@ import msgspec
 # A number that slipped into a log through another's words (an odd path, a library's message).
 _PHONE_NUMBER = re.compile(r"(?:\+|%2B)\d{7,15}", re.IGNORECASE)
 
+# An address, such as that of a rule's place in the directory.
+_NO_ADDRESS = r"\s\"'<>,;:()\[\]{}=/\\@"
+_ADDRESS = re.compile(rf"[^{_NO_ADDRESS}]+@[^{_NO_ADDRESS}]+")
+
 _OWN = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
 
 
@@ -54,12 +58,14 @@ _UNPRINTABLE = re.compile(
 
 
 def _json_lines(events: Iterable[dict[str, Any]]) -> str:
-    return _cleaned(_ENCODER.encode_lines(events).decode())
+    return cleaned(_ENCODER.encode_lines(events).decode())
 
 
-def _cleaned(text: str) -> str:
-    """The text without phone numbers, and what cannot be printed escaped."""
+def cleaned(text: str) -> str:
+    """Return the text without phone numbers and addresses, and what cannot be printed escaped."""
     text = _PHONE_NUMBER.sub("+…", text)
+    if "@" in text:
+        text = _ADDRESS.sub("…", text)
     return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
@@ -74,7 +80,7 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, and a traceback below it if there is one."""
-        return _cleaned(super().format(record))
+        return cleaned(super().format(record))
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's spelling
         """Return the line alone."""

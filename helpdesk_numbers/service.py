@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Mapping
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from flask import current_app
@@ -16,6 +16,8 @@ from providers import Provider
 from providers.base.options import Faults, Problems, in_environ, validate
 
 if TYPE_CHECKING:
+    from helpdesk_numbers.lookup.bulkhead import Bulkhead
+    from helpdesk_numbers.lookup.sources import Users
     from helpdesk_numbers.scratch import ScratchFolder
 
 log = logging.getLogger(__name__)
@@ -92,7 +94,24 @@ class Service:
         """Return what answers this process's requests."""
         directory, settings = self.directory, self.settings  # in this order: it finds all faults
         return Lookup(
-            directory, settings.lookup_deadline, settings.last_known_good, settings.web_threads
+            directory,
+            settings.lookup_deadline,
+            settings.last_known_good,
+            settings.web_threads,
+            self._users,
+        )
+
+    def _users(self, bulkhead: "Bulkhead") -> "Users":
+        """What says who users are: made when a rule first needs to know."""
+        from helpdesk_numbers.users.asking import sender, tokens
+        from helpdesk_numbers.users.resolver import Resolver
+
+        settings = self.settings
+        return Resolver(
+            sender(settings.hubspot_api_base_url),
+            tokens(settings.hubspot_portal_token),
+            partial(bulkhead.submit, healthy=False),
+            max(1, settings.web_threads // 2),
         )
 
     def share_answers(self) -> "ScratchFolder | None":

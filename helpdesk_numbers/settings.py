@@ -90,6 +90,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Secret | None,
         Meta(description="an access token, used in place of `HUBSPOT_DEVELOPER_API_KEY` if set"),
     ] = None
+    hubspot_portal_token: Annotated[
+        Secret | None,
+        Meta(
+            description="a private app's token (`pat-…`) of the only portal, to look its users up;"
+            " of several, each has its `token` in the directory"
+        ),
+    ] = None
     hubspot_api_version: Annotated[
         Literal["v3", "2025-09", "2026-03", "2026-09"],
         Meta(description="the generation of HubSpot's settings API that the commands use"),

@@ -13,7 +13,7 @@ from flask import Blueprint, Request, Response
 from flask import request as current_request
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
-from helpdesk_numbers.lookup.result import Outcome, Result
+from helpdesk_numbers.lookup.result import NOT_NEEDED, Outcome, Result, Who
 from helpdesk_numbers.service import Service
 from helpdesk_numbers.settings import PATH as PATH
 from helpdesk_numbers.settings import Settings
@@ -233,11 +233,17 @@ def _shown(result: Result) -> tuple[dict[str, Any], bytes | None, dict[str, str]
         "source": None if failed else source,
         "count": len(result.numbers),
         "why": result.why,
+        **who_logged(result.who),
         "accounts": [_logged(outcome) for outcome in result.outcomes],
         "left_out": dict(Counter(number.reason for number in result.left_out)),
     }
     numbers = [(number.e164, number.extension, number.name) for number in result.numbers]
     return logged, None if failed else write_answer(numbers), {"Numbers-Source": source}
+
+
+def who_logged(who: Who) -> dict[str, Any]:
+    """Return how the user became known as fields of a log line."""
+    return {"who": who.how} if who is NOT_NEEDED else {"who": who.how, "who_ms": who.ms}
 
 
 def read_body(request: Request) -> bytes:

@@ -26,6 +26,7 @@ class _Reply(msgspec.Struct):
 
 class Aircall(HTTPProvider):
     name = "aircall"
+    knows_owners = True
     credentials = "make an API key under Integrations & API in Aircall's dashboard"
     base_url = "https://api.aircall.io/v1"
     retry_after = ("Retry-After", "X-AircallApi-Reset")

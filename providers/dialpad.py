@@ -21,6 +21,7 @@ class _Reply(msgspec.Struct):
 
 class Dialpad(HTTPProvider):
     name = "dialpad"
+    knows_owners = True
     credentials = "the API key must be a company administrator's"
     base_url = "https://dialpad.com/api/v2"
     no_content = b"{}"

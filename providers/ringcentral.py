@@ -40,6 +40,7 @@ class _Reply(msgspec.Struct):
 
 class RingCentral(OAuthProvider):
     name = "ringcentral"
+    knows_owners = True
     credentials = (
         "the JWT must be an administrator's, for this app and environment, and the app "
         "needs ReadAccounts"

@@ -10,7 +10,7 @@ from .base import Faults, PhoneNumber, Provider, Query, to_e164
 
 class Static(Provider):
     name = "static"
-    fixed = True
+    fixed = knows_owners = True
 
     class Options(Provider.Options, frozen=True, kw_only=True):
         numbers: Annotated[

@@ -28,6 +28,7 @@ class _UserReply(msgspec.Struct):
 
 class Zoom(OAuthProvider):
     name = "zoom"
+    knows_owners = True
     credentials = (
         "activate the Server-to-Server OAuth app, and give it "
         "phone:read:list_numbers:admin and phone:read:list_users:admin"

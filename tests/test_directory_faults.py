@@ -121,6 +121,7 @@ def test_ids_are_hubspots(portal_id: str) -> None:
     bare = portal_id.strip("'")
     assert faults(f"[portals.{key}]\naccounts = []") == [f"portals.{bare}: {what}"]
     text = f"[portals.1]\naccounts = []\n[portals.1.user.{key}]"
+    what = "not an id or an e-mail address: HubSpot's ids are positive integers"
     assert faults(text) == [f"portals.1.user.{bare}: {what}"]
 
 

@@ -88,14 +88,15 @@ def test_pages_are_short_and_narrow_enough_to_read() -> None:
 def test_directory_page_lists_exactly_the_keys() -> None:
     keys = section(page("docs/directory.md"), "## Keys")
     expected: Mapping[str, Any] = {
-        "### `[portals.ID]`": {"accounts", "users"},
-        "### `[portals.ID.user.ID]`": {field.name for field in fields(Rule)},
+        "### `[portals.ID]`": {"accounts", "users", "user", "team", "token"},
         "### `[accounts.NAME]`": {"provider", "country"}
         | {field.name for field in fields(providers.PhoneNumber)},
     }
     for heading, names in expected.items():
         assert {row[0].strip("`") for row in rows(section(keys, heading))} == names
     assert {field.name for field in fields(Static.Options)} == {"country", "numbers"}
+    rule = rows(section(page("docs/who-sees-what.md"), "## What a rule can say"))
+    assert {row[0].strip("`") for row in rule} == {field.name for field in fields(Rule)}
 
 
 def test_env_example_names_every_setting_and_nothing_unknown() -> None:
@@ -142,7 +143,7 @@ def test_architecture_names_only_what_there_is() -> None:
 
 
 def toml_blocks(kind: str) -> list[str]:
-    text = page("docs/directory.md")
+    text = page("docs/directory.md") + page("docs/who-sees-what.md")
     return [body for info, body in blocks(text) if info == kind and "[portals." in body]
 
 

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from phonenumbers import NumberParseException, PhoneNumberFormat
 
-from helpdesk_numbers.lookup.rules import judge
+from helpdesk_numbers.lookup.judge import judge
 from providers import PhoneNumber
 from providers.base.national import complete, iso_country
 from providers.base.numbers import E164, to_e164

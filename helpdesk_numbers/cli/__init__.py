@@ -11,6 +11,7 @@ COMMANDS = {
     "check": "check:check",
     "numbers": "numbers:numbers",
     "providers": "providers:group",
+    "users": "users:users",
     "webhook": "webhook:webhook",
 }
 """Each command's module in this folder, and its name there."""

@@ -1,5 +1,6 @@
 """`flask check`: everything that can be wrong, in the order in which to put it right."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
@@ -12,6 +13,7 @@ from helpdesk_numbers.settings import ConfigurationError
 
 from . import checks, checks_outside, checks_platform, checks_running, checks_values, progress
 from .checks import Check, Finding, LeftOut, Subject
+from .checks_users import user_checks
 from .options import portal
 from .output import Command, as_json, count, emit, example, style, wants_json, with_remedy
 
@@ -38,12 +40,12 @@ def check(offline: bool, portal_id: int | None, quiet: bool) -> None:
     --portal-id, of the directory that portal's part alone. Exits with 1 if anything is wrong.
     """
     findings: list[Finding] = []
-    folded = 0
+    folded = Counter[str]()
     with progress.line() as show:
         for finding in find(current_service(), offline, portal_id, show):
             findings.append(finding)
             if finding.ok and (quiet or finding.folds):
-                folded += finding.folds
+                folded[finding.folds] += 1
             elif not (wants_json() or (quiet and finding.left_out)):
                 show("")
                 click.echo(_line(finding))
@@ -54,7 +56,7 @@ def check(offline: bool, portal_id: int | None, quiet: bool) -> None:
         *([count(warnings, "warning")] if warnings else []),
         *([f"{left_out} left out"] if left_out else []),
     ]
-    lines = [f"{style('✓', 'green')} {count(folded, 'account')} answer"] if folded else []
+    lines = [f"{style('✓', 'green')} {number:,} {what}" for what, number in folded.items() if what]
     if wrong or not quiet:
         lines.append("\n" + ", ".join([f"{wrong or 'Nothing'} wrong", *rest]) + ".")
     emit([finding.data() for finding in findings], [] if quiet and not wrong else lines)
@@ -89,8 +91,12 @@ def find(
         so_far = partial(_so_far, show, len(accounts))
         for found in progress.each(lambda row: [*run(row)], accounts, AT_ONCE, so_far):
             for finding in found:
-                yield finding._replace(folds=len(accounts) >= MANY and finding.ok is True)
+                yield _folding(finding, len(accounts), "accounts answer")
         yield from run((checks.compare_rules, ("rules",)))
+        portals = user_checks(directory, portal_id)
+        for found in progress.each(lambda row: [*run(row)], portals, AT_ONCE, lambda _: None):
+            for finding in found:
+                yield _folding(finding, len(portals), "portals' tokens are good")
     try:
         service.settings  # noqa: B018 - read to see whether it can be
     except ConfigurationError:
@@ -98,6 +104,10 @@ def find(
     else:
         outside = (*checks_outside.OUTSIDE, *checks_running.RUNNING)
         yield from chain.from_iterable(map(run, outside))
+
+
+def _folding(finding: Finding, of: int, what: str) -> Finding:
+    return finding._replace(folds=what if of >= MANY and finding.ok else "")
 
 
 def _so_far(show: "progress.Show", total: int, done: int) -> None:

@@ -10,8 +10,9 @@ from typing import NamedTuple
 from msgspec.structs import fields
 
 import providers
-from helpdesk_numbers.directory.model import Directory
-from helpdesk_numbers.lookup.rules import judge, matches_nothing
+from helpdesk_numbers.directory.model import ME, Directory
+from helpdesk_numbers.lookup.judge import judge
+from helpdesk_numbers.lookup.rules import matches_nothing
 from helpdesk_numbers.service import Service
 from helpdesk_numbers.settings import ConfigurationError, Settings
 from providers import PhoneNumber, Provider, ProviderError
@@ -33,14 +34,14 @@ SETTINGS_FIRST = "left out until the settings above are right"
 class Finding(NamedTuple):
     """One check: `ok` is None where it was left out, or is a warning; `remedy` says what to do.
 
-    With `folds`, those that are well are counted in one line.
+    Those that are well and have the same `folds` are counted in one line that says so.
     """
 
     check: str
     ok: bool | None
     text: str
     remedy: str = ""
-    folds: bool = False
+    folds: str = ""
 
     @property
     def left_out(self) -> bool:
@@ -164,8 +165,12 @@ INSIDE: tuple[Check, ...] = (
 
 def account_checks(directory: Directory, portal_id: int | None = None) -> list[Check]:
     """Return a check for each account, or each of a portal's, which lists its numbers live."""
-    rules = [rule for portal in directory.portals.values() for rule in portal.rules.values()]
-    owner = ANYBODY if any("@" in (rule.owner or "") for rule in rules) else None
+    owners = {
+        rule.owner or ""
+        for portal in directory.portals.values()
+        for _, rule in portal.rules_by_place()
+    }
+    owner = ANYBODY if any(owner == ME or "@" in owner for owner in owners) else None
     return [
         (partial(_account, account, owner), (f"account {name}",))
         for name, account in directory.accounts.items()
@@ -210,15 +215,15 @@ def compare_rules(subject: Subject) -> Iterator[Finding]:
     directory, listed, unknown = subject.service.directory.current(), subject.listed, 0
     no_match = "matches no number that can take calls in the user's accounts"
     for portal_id, portal in directory.portals.items():
-        for user_id, rule in portal.rules.items() if subject.concerns(portal_id) else ():
+        for place, rule in portal.rules_by_place() if subject.concerns(portal_id) else ():
             names = [n for n in portal.accounts if rule.accounts is None or n in rule.accounts]
             if not all(name in listed for name in names):
                 unknown += 1
                 continue
             numbers = [(directory.accounts[name], listed[name]) for name in names]
             for part in matches_nothing(rule, numbers):
-                place = f"portals.{portal_id}.user.{user_id}.{part}"
-                yield Finding(place, False, no_match, "correct it or remove it")
+                at = f"portals.{portal_id}.{place}.{part}"
+                yield Finding(at, False, no_match, "correct it or remove it")
     if unknown:
         text = f"{count(unknown, 'rule')} not compared: an account's numbers could not be read"
         yield Finding("rules", None, text)

@@ -13,8 +13,10 @@ from helpdesk_numbers.lookup.lookup import Lookup
 from helpdesk_numbers.lookup.result import Result
 from helpdesk_numbers.service import Service, current_service
 from helpdesk_numbers.webhook import hide_key
+from hubspot.errors import LookupFailed
 
 from . import progress, running
+from .hubspot_users import in_words, user_id_of
 from .options import only_portal, portal, secrets_of, user
 from .output import Command, as_json, emit, example, remedy_of, with_remedy
 from .webhook_url import read_url, signed_url
@@ -32,7 +34,9 @@ from .webhook_url import read_url, signed_url
     help="Ask the service that runs there (its base or webhook URL) instead of the carriers.",
 )
 @as_json
-def numbers(portal_id: int | None, user_id: int, explain: bool, url: str | None) -> None:
+def numbers(
+    portal_id: int | None, user_id: int | None, address: str | None, explain: bool, url: str | None
+) -> None:
     """Show the numbers that a user may see now, asking the carriers live.
 
     Needs no running service; with --url, one is asked what it shows and why, and nothing but
@@ -40,11 +44,14 @@ def numbers(portal_id: int | None, user_id: int, explain: bool, url: str | None)
     every account failed and nothing could stand in.
     """
     service = current_service()
+    if not url:
+        service.lookup  # noqa: B018 - first, for it says what is wrong with the settings
+    portal_id = portal_id or only_portal(service)
+    user_id = user_id_of(service, portal_id, user_id, address)
     if url:
         _ask_running(service, url, portal_id, user_id)
         return
-    lookup = service.lookup  # first, for it says what is wrong with the settings
-    portal_id = portal_id or only_portal(service)
+    lookup = service.lookup
     result = _look_up(lookup, portal_id, user_id, explain)
     data = describe(result, portal_id, user_id, left_out=explain)
     _print(data, explain)
@@ -52,7 +59,7 @@ def numbers(portal_id: int | None, user_id: int, explain: bool, url: str | None)
         raise click.exceptions.Exit(1)
 
 
-def _ask_running(service: Service, url: str, portal_id: int | None, user_id: int) -> None:
+def _ask_running(service: Service, url: str, portal_id: int, user_id: int) -> None:
     settings = service.settings
     secrets_of(settings)
     target = read_url(url, settings)
@@ -61,7 +68,7 @@ def _ask_running(service: Service, url: str, portal_id: int | None, user_id: int
             target,
             signed_url(target, settings),
             settings,
-            portal_id or only_portal(service),
+            portal_id,
             user_id,
         )
     except running.NoExplanation as error:
@@ -87,12 +94,24 @@ def _look_up(lookup: Lookup, portal_id: int, user_id: int, explain: bool) -> Res
             gone_s = time.monotonic() - began
             show(f"asking the accounts, {gone_s:.0f} s")
             (result,) = progress.each(ask, [True], 1, lambda _: None)
+            if isinstance(result, LookupFailed):
+                raise click.ClickException(in_words(result))
             if isinstance(result, Exception):
                 raise result
             errors = (outcome.error for outcome in result.outcomes if outcome.age_s is None)
             if gone_s > LONGEST_S or not any(isinstance(error, Unfinished) for error in errors):
                 return result
             time.sleep(progress.LOOK_S)
+
+
+def _who(user_id: int, known: dict[str, Any]) -> str:
+    """As whom HubSpot knows the user, and how that became known."""
+    how = f"{known['how']}, {known['ms']:.0f} ms"
+    if known["emails"] is None:
+        return f"user {user_id}: HubSpot does not know this user ({how})"
+    named = " ".join(filter(None, [known["name"], *(f"<{email}>" for email in known["emails"])]))
+    teams = ", ".join(known["teams"]) or "none"
+    return f"user {user_id}: {named or 'no address'}, teams: {teams} ({how})"
 
 
 def _print(data: dict[str, Any], explain: bool) -> None:
@@ -117,6 +136,8 @@ def _lines(data: dict[str, Any], explain: bool) -> Iterator[str]:
         yield tabulate(rows, headings, disable_numparse=True)
     if not numbers and data["source"]:
         yield f"No numbers: {why}."
+    if explain and (known := data.get("who")) and known["how"] != "not needed":
+        yield _who(data["userId"], known)
     for account in data["accounts"]:
         if account["reason"] or explain:
             how = account["outcome"] + (f": {account['reason']}" if account["reason"] else "")

@@ -1,6 +1,8 @@
 """What the commands ask by: portal, user, URL, and the secrets that requests are signed with."""
 
+from collections.abc import Callable
 from contextlib import suppress
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import click
@@ -9,15 +11,28 @@ from helpdesk_numbers.service import Service
 from helpdesk_numbers.settings import ConfigurationError, Settings
 from hubspot.schema import MAX_ID
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 
 def _as_id(text: str) -> int:
     """A HubSpot id. Its range is checked here, so that no `--help` shows 2^63 - 1."""
     return int(click.IntRange(1, MAX_ID - 1)(text))
 
 
-user = click.option(
-    "--user-id", type=_as_id, metavar="ID", required=True, help="A user of that HubSpot account."
-)
+def user(command: F) -> F:
+    """Add --user-id and --user, of which one has to be given."""
+    by_id = click.option(
+        "--user-id", type=_as_id, metavar="ID", help="A user of that HubSpot account."
+    )
+    by_address = click.option(
+        "--user",
+        "address",
+        metavar="ADDRESS",
+        help="The same by e-mail address: HubSpot is asked for the id.",
+    )
+    return by_id(by_address(command))
+
+
 portal = click.option(
     "--portal-id",
     "--portal",

@@ -16,7 +16,7 @@ from msgspec.structs import FieldInfo, fields
 from tabulate import tabulate
 
 import providers
-from helpdesk_numbers.lookup.rules import judge
+from helpdesk_numbers.lookup.judge import judge
 from helpdesk_numbers.service import current_service
 from helpdesk_numbers.settings import ConfigurationError, Settings
 from providers import PhoneNumber, Provider, ProviderError
@@ -44,9 +44,9 @@ def group(context: click.Context) -> None:
 
 def _described(name: str, environ: Mapping[str, str]) -> dict[str, Any]:
     try:
-        options = _options(name, providers.load(name))
+        kind = providers.load(name)
     except ImportError as error:
-        return {"provider": name, "error": str(error), "options": []}
+        return {"provider": name, "error": str(error), "knowsOwners": None, "options": []}
     described = [
         {
             "option": option.name,
@@ -56,9 +56,10 @@ def _described(name: str, environ: Mapping[str, str]) -> dict[str, Any]:
             "set": bool(environ.get(variable)),
             "help": describe(option),
         }
-        for variable, option in options.items()
+        for variable, option in _options(name, kind).items()
     ]
-    return {"provider": name, "error": None, "options": described}
+    knows = kind.knows_owners
+    return {"provider": name, "error": None, "knowsOwners": knows, "options": described}
 
 
 def _options(name: str, kind: type[Provider]) -> dict[str, FieldInfo]:
@@ -68,6 +69,7 @@ def _options(name: str, kind: type[Provider]) -> dict[str, FieldInfo]:
 
 def _in_lines(provider: dict[str, Any]) -> str:
     broken = f" ({provider['error']})" if provider["error"] else ""
+    owners = ["knows whose numbers are: rules with owner"] if provider["knowsOwners"] else []
     rows = [
         [
             option["option"],
@@ -78,7 +80,7 @@ def _in_lines(provider: dict[str, Any]) -> str:
         for option in provider["options"]
     ]
     lines = tabulate(rows, tablefmt="plain").splitlines()
-    return "\n  ".join([f"{provider['provider']}{broken}", *lines]) + "\n"
+    return "\n  ".join([f"{provider['provider']}{broken}", *lines, *owners]) + "\n"
 
 
 @group.command("try", epilog=example("providers try twilio"))

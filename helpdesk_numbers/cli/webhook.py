@@ -23,6 +23,7 @@ from hubspot.signature import Version, signed_headers
 
 from . import running
 from .explain import explain
+from .hubspot_users import user_id_of
 from .options import as_url, only_portal, portal, secrets_of, user
 from .output import Group, as_json, count, emit, example, with_remedy
 from .webhook_url import is_local, read_url, signed_url
@@ -94,7 +95,12 @@ def ask_webhook(
 )
 @as_json
 def send(
-    portal_id: int | None, user_id: int, url: str | None, signature: Version, repeat: int
+    portal_id: int | None,
+    user_id: int | None,
+    address: str | None,
+    url: str | None,
+    signature: Version,
+    repeat: int,
 ) -> None:
     """Sign a request as HubSpot does, send it to a running service, and show what comes back.
 
@@ -105,6 +111,7 @@ def send(
     settings = service.settings
     secret = secrets_of(settings)[0]
     portal_id = portal_id or only_portal(service)
+    user_id = user_id_of(service, portal_id, user_id, address)
     base = url or settings.public_url or f"http://127.0.0.1:{settings.port}"
     target = read_url(base, settings)
     signed = signed_url(target, settings)

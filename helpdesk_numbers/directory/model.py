@@ -1,11 +1,15 @@
 """Which accounts serve a portal, and which of their numbers each user may see."""
 
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from providers.base.options import Secret
 from providers.base.provider import Provider
+
+if TYPE_CHECKING:
+    from hubspot.users import HubSpotUser
 
 
 class DirectoryRefused(Exception):
@@ -18,28 +22,125 @@ class DirectoryRefused(Exception):
         )
 
 
+ME = "me"
+"""As a rule's `owner`: the asking user, by the e-mail addresses that HubSpot has."""
+
+
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a user may see. None means no limit; all limits given must hold."""
+    """What a user may see. None means no limit; all limits given must hold.
+
+    With `unowned`, numbers that belong to nobody are allowed beside the owner's, or alone if there
+    is no `owner`.
+    """
 
     numbers: tuple[str, ...] | None = None
     names: tuple[str, ...] | None = None
     owner: str | None = None
     accounts: tuple[str, ...] | None = None
+    unowned: bool = False
+
+    @property
+    def allows_nothing(self) -> bool:
+        """Return whether a list in it is empty."""
+        return self.numbers == () or self.names == () or self.accounts == ()
+
+
+OWN = Rule(owner=ME)
 
 
 class Grant(msgspec.Struct, frozen=True):
-    """One account, under one rule."""
+    """One account, under the rules of which one is enough."""
 
     account: Provider
-    rule: Rule
+    rules: tuple[Rule, ...]
 
 
 class Portal(msgspec.Struct, frozen=True):
-    """A portal's accounts in order, its users' rules, and whether the other users see all."""
+    """A portal's accounts in order, and what its users see.
+
+    `rules` are by user id, `addresses` by e-mail address and `teams` by name or id, both in lower
+    case; `users` is for all others. `token` is what HubSpot is asked with who a user is.
+    """
 
     accounts: tuple[str, ...]
-    users: Literal["all", "none"] = "all"
+    users: Literal["all", "none"] | Rule = "all"
     rules: Mapping[int, Rule] = {}
+    addresses: Mapping[str, Rule] = {}
+    teams: Mapping[str, Rule] = {}
+    token: Secret | None = None
+
+    def asks_who(self, user_id: int) -> bool:
+        """Return whether what the user may see depends on who that is by HubSpot."""
+        rule: Rule | str | None = self.rules.get(user_id)
+        if rule is None:
+            if self.addresses or self.teams:
+                return True
+            rule = self.users
+        return isinstance(rule, Rule) and rule.owner == ME
+
+    @property
+    def asks(self) -> bool:
+        """Return whether what any user may see depends on who that is by HubSpot."""
+        rules = [*self.rules.values(), self.users]
+        mine = (isinstance(rule, Rule) and rule.owner == ME for rule in rules)
+        return bool(self.addresses or self.teams) or any(mine)
+
+    def rules_by_place(self) -> Iterator[tuple[str, Rule]]:
+        """Yield all rules, each with its place below the portal."""
+        for user_id, rule in self.rules.items():
+            yield f"user.{user_id}", rule
+        for kind, rules in (("user", self.addresses), ("team", self.teams)):
+            for key, rule in rules.items():
+                yield f'{kind}."{key}"', rule
+        if isinstance(self.users, Rule):
+            yield "users", self.users
+
+    def possible_rules(self, user_id: int) -> list[Rule]:
+        """Return the rules of which one will hold for a user, whoever it is by HubSpot."""
+        if user_id in self.rules:
+            return [self.rules[user_id]]
+        others = [self.users] if isinstance(self.users, Rule) else []
+        everybody = [Rule()] if self.users == "all" else []
+        return [*self.addresses.values(), *self.teams.values(), *others, *everybody]
+
+    def rules_for(self, user_id: int, user: "HubSpotUser | None") -> tuple[list[Rule], str]:
+        """Return the rules of which one is enough, and in words which they are.
+
+        Raises:
+            HubSpotRefused: HubSpot gives the ids of the user's teams alone, and rules their names.
+        """
+        if rule := self.rules.get(user_id):
+            return [rule], "user's rule"
+        for email in user.emails if user else ():
+            if rule := self.addresses.get(email.casefold()):
+                return [rule], "rule of the user's address"
+        if user and user.teams and (found := self._rules_of_teams(user)):
+            names = ", ".join(f'"{name}"' for name in found)
+            plural = "s" if len(found) > 1 else ""
+            return [*found.values()], f"rule{plural} of the team{plural} {names}"
+        unknown = "" if user or not self.asks_who(user_id) else ", whom HubSpot does not know"
+        if isinstance(self.users, Rule):
+            what = "own numbers" if self.users == OWN else "the rule of `users`"
+            return [self.users], f"user without a rule{unknown}: {what}"
+        if self.users == "none":
+            return [], f'user without a rule{unknown}, and users = "none"'
+        return [Rule()], f"user without a rule{unknown}: all numbers"
+
+    def _rules_of_teams(self, user: "HubSpotUser") -> dict[str, Rule]:
+        """The rules of the user's teams, by the keys in the directory."""
+        if not self.teams:
+            return {}
+        keys = {team.id for team in user.teams}
+        keys |= {team.name.strip().casefold() for team in user.teams if team.name}
+        if any(team.name is None and team.id not in self.teams for team in user.teams):
+            from hubspot.errors import HubSpotRefused
+
+            raise HubSpotRefused(
+                "HubSpot gives the ids of the user's teams alone, and rules name teams",
+                "give the app the scope crm.objects.owners.read or settings.users.teams.read",
+                ("settings.users.teams.read",),
+            )
+        return {key: rule for key, rule in self.teams.items() if key in keys}
 
 
 Viewer = tuple[int | None, int | None]
@@ -53,28 +154,55 @@ class Directory:
         self.accounts = accounts
         self.portals = portals
 
-    def viewer(self, portal_id: int, user_id: int) -> Viewer:
-        """Return portal and user as far as the directory knows them: equal viewers see the same."""
+    def viewer(self, portal_id: int, user_id: int) -> Viewer | None:
+        """Return portal and user as far as the directory knows them: equal viewers see the same.
+
+        None if that depends on who the user is by HubSpot.
+        """
         portal = self.portals.get(portal_id)
         if portal is None:
             return None, None
+        if portal.asks_who(user_id):
+            return None
         return portal_id, user_id if user_id in portal.rules else None
 
-    def grants(self, portal_id: int, user_id: int) -> tuple[list[Grant], str]:
-        """Return what the user may see, in the portal's order, and why in words."""
+    def grants(
+        self, portal_id: int, user_id: int, user: "HubSpotUser | None" = None
+    ) -> tuple[list[Grant], str]:
+        """Return what the user may see, in the portal's order, and why in words.
+
+        `user` is who that is by HubSpot, None if it does not know or need not be asked.
+
+        Raises:
+            HubSpotRefused: as `Portal.rules_for` does.
+        """
         portal = self.portals.get(portal_id)
         if portal is None:
             return [], "portal not in the directory"
-        rule = portal.rules.get(user_id)
-        if rule is None and portal.users == "none":
-            return [], 'user without a rule, and users = "none"'
-        why = "user's rule" if rule else "user without a rule: all numbers"
-        rule = rule or Rule()
-        if rule.numbers == () or rule.names == ():
+        rules, why = portal.rules_for(user_id, user)
+        mine = [one for rule in rules for one in _of_user(rule, user)]
+        if rules and not mine:
+            return [], f"{why}, and HubSpot has no address of this user"
+        allowing = [rule for rule in mine if not rule.allows_nothing]
+        if mine and not allowing:
             return [], "user's rule allows no number"
         grants = [
-            Grant(self.accounts[name], rule)
+            Grant(self.accounts[name], granted)
             for name in portal.accounts
-            if rule.accounts is None or name in rule.accounts
+            if (
+                granted := tuple(
+                    rule for rule in allowing if rule.accounts is None or name in rule.accounts
+                )
+            )
         ]
         return grants, why
+
+
+def _of_user(rule: Rule, user: "HubSpotUser | None") -> list[Rule]:
+    """The rule with the user's own addresses for ME, of which one is enough."""
+    if rule.owner != ME:
+        return [rule]
+    owners: list[str | None] = [*user.emails] if user else []
+    if not owners and rule.unowned:
+        owners = [None]
+    return [msgspec.structs.replace(rule, owner=owner) for owner in owners]

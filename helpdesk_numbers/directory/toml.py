@@ -3,17 +3,12 @@
 docs/directory.md describes the format.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
-import msgspec
-
-from hubspot.schema import MAX_ID
 from providers import load, prefix
 from providers.base import options
-from providers.base.numbers import to_e164
 from providers.base.options import (
     FAULTY,
     NOT_UTF8,
@@ -21,24 +16,12 @@ from providers.base.options import (
     Problems,
     did_you_mean,
     read_variable,
-    validate,
 )
 from providers.base.provider import Provider
 
-from .model import Directory, Portal, Rule
+from .model import Directory
+from .portals import Tables, read_portals, tables_in
 from .text import looks_like, read_tables
-
-MAX_SUGGESTIONS = 20
-"""How many faults may suggest the name that was meant. A suggestion compares with the names of all
-accounts, which would take minutes if ten thousand were misspelt."""
-
-_Tables = Mapping[str, dict[str, Any]]
-
-
-class _PortalTable(msgspec.Struct):
-    accounts: tuple[str, ...]
-    users: Literal["all", "none"] = "all"
-    user: dict[str, Any] = {}
 
 
 def read_account(environ: Mapping[str, str], provider: str, problems: Problems) -> Provider | None:
@@ -94,26 +77,14 @@ def build(
     for key in sorted(tables.keys() - {"accounts", "portals"}):
         problems.at(key).add("no such table" + did_you_mean(key, ("accounts", "portals")))
     at = problems.at("accounts")
-    listed = _resolve(_tables(tables.get("accounts", {}), at), environ, at)
+    listed = _resolve(tables_in(tables.get("accounts", {}), at), environ, at)
     accounts = dict(_accounts(listed, before.accounts if before else {}, at))
     at = problems.at("portals")
-    portals = _resolve(_tables(tables.get("portals", {}), at), environ, at)
-    directory = Directory(accounts, dict(_portals(portals, listed, at)))
+    portals = _resolve(tables_in(tables.get("portals", {}), at), environ, at)
+    directory = Directory(accounts, dict(read_portals(portals, listed, at)))
     if not tables.get("portals"):  # a file caught while it is being written, above all
         at.add("there are none, so nobody would see a number")
     return directory
-
-
-def _tables(value: Any, problems: Problems) -> _Tables:
-    """The tables in a table, less whatever else is in it."""
-    if not isinstance(value, dict):
-        problems.add("not a table")
-        return {}
-    tables = {key: inner for key, inner in value.items() if isinstance(inner, dict)}
-    for key in value:
-        if key not in tables:
-            problems.at(key).add("not a table")
-    return tables
 
 
 def _resolve(value: Any, environ: Mapping[str, str], problems: Problems) -> Any:
@@ -136,7 +107,7 @@ def _resolve(value: Any, environ: Mapping[str, str], problems: Problems) -> Any:
 
 
 def _accounts(
-    tables: _Tables, before: Mapping[str, Provider], problems: Problems
+    tables: Tables, before: Mapping[str, Provider], problems: Problems
 ) -> Iterator[tuple[str, Provider]]:
     load_once = cache(_load)  # else the packages installed are gone through for each account
     for name, table in tables.items():
@@ -172,58 +143,3 @@ def _make(
     except Exception as error:  # a third party's, of whatever kind; its text may hold anything
         problems.add(f"{kind.name} does not accept these options: {type(error).__name__}")
         return None
-
-
-def _portals(tables: _Tables, listed: _Tables, problems: Problems) -> Iterator[tuple[int, Portal]]:
-    """The portals as far as they are good. `listed` are the accounts' tables, good or not."""
-    for key, table in tables.items():
-        at = problems.at(key)
-        portal_id = _id(key, at)
-        table = _without_slips(table, at)
-        portal = validate(_PortalTable, table, at)
-        accounts = portal["accounts"] if "accounts" in portal else tuple(listed)
-        _check_names(accounts, listed, at)
-        countries = {str(listed[name].get("country", "")) for name in accounts if name in listed}
-        country = countries.pop() if len(countries) == 1 else None
-        rules = {}
-        for user, limits in _tables(portal.get("user", {}), at.at("user")).items():
-            of_user = at.at("user").at(user)
-            user_id = _id(user, of_user)
-            rule = validate(Rule, limits, of_user)
-            _check_names(rule.get("accounts") or (), accounts, of_user)
-            if texts := rule.get("numbers"):  # national forms are of the accounts' one country
-                numbers = [to_e164(text, country or None) for text in texts]
-                for index in (i for i, number in enumerate(numbers) if number is None):
-                    of_user.at(f"numbers[{index}]").add("not a phone number")
-                rule["numbers"] = tuple(number.number for number in numbers if number)
-            rules[user_id] = Rule(**rule)
-        yield portal_id, Portal(accounts, portal.get("users", "none"), rules)
-
-
-def _without_slips(table: dict[str, Any], problems: Problems) -> dict[str, Any]:
-    """The portal's table without users' rules that stand beside `user`, which are told."""
-    slips = [key for key in table if key.isdigit()]
-    if isinstance(table.get("users"), dict):
-        slips.append("users")
-    for key in slips:
-        meant = "user" if key == "users" else f"user.{key}"
-        problems.at(key).add(f"a user's rule is [portals.ID.user.ID] (did you mean {meant!r}?)")
-    kept = {key: value for key, value in table.items() if key not in slips}
-    return kept | ({"users": FAULTY} if "users" in slips else {})
-
-
-def _check_names(
-    names: tuple[str, ...], accounts: Mapping[str, Any] | tuple[str, ...], problems: Problems
-) -> None:
-    for index, name in enumerate(names):
-        if name not in accounts:
-            hint = did_you_mean(name, accounts) if len(problems.lines) < MAX_SUGGESTIONS else ""
-            problems.at(f"accounts[{index}]").add(f"no account {name!r}{hint}")
-
-
-def _id(text: str, problems: Problems) -> int:
-    """The id that a key is, or a number that none has."""
-    if re.fullmatch(r"[1-9][0-9]{0,18}", text) and int(text) < MAX_ID:
-        return int(text)
-    problems.add("not an id: HubSpot's are positive integers")
-    return 0

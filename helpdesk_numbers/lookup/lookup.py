@@ -2,36 +2,26 @@
 
 import threading
 import time
-from functools import partial
-from typing import Protocol
-from weakref import WeakKeyDictionary
+from collections.abc import Callable, Mapping
 
-from helpdesk_numbers.directory.model import Directory, Grant
-from providers.base.errors import Unreachable
-from providers.base.provider import Deadline, PhoneNumber, Provider, Query
+from helpdesk_numbers.directory.model import ME, Directory, Grant
+from hubspot.errors import HubSpotUnavailable
+from providers.base.provider import ANYBODY, Deadline, PhoneNumber, Provider, Query
 
-from .breaker import Answer
+from .accounts import Accounts
 from .bulkhead import Bulkhead
-from .calls import AccountCalls, Call, answer_of
-from .long import LongListings
-from .result import LeftOut, Number, Outcome, Result, StaticResults
-from .rules import apply_rule, query_for
+from .calls import Call
+from .result import NOT_NEEDED, LeftOut, Number, Outcome, Result, StaticResults, Who
+from .rules import apply_rules, lists_all, query_for
 from .shared import SharedAnswers
-from .stale import LastKnownGood
-
-
-class DirectorySource(Protocol):
-    """Where the lookup finds the directory in force: a `DirectoryFile` or a `SingleAccount`."""
-
-    def current(self) -> Directory:
-        """Return the directory in force now."""
+from .sources import DirectorySource, Users
 
 
 class Lookup:
     """Answers who may see what. One for each worker; its threads share it.
 
     `threads` is how many requests a worker works on at a time; 0 for `last_known_good_s` turns
-    stale-if-error off.
+    stale-if-error off. `users` makes what says who is asking, once a rule needs to know.
     """
 
     def __init__(
@@ -40,22 +30,21 @@ class Lookup:
         deadline_s: float,
         last_known_good_s: float = 0,
         threads: int = 64,
+        users: Callable[[Bulkhead], Users] | None = None,
     ) -> None:
         self._directories = directories
         self._deadline_s = deadline_s
-        self._stale = LastKnownGood(last_known_good_s) if last_known_good_s else None
-        self._long = (
-            LongListings(self._stale, deadline_s, answer_of, self._learn) if self._stale else None
-        )
-        self._calls: WeakKeyDictionary[Provider, AccountCalls] = WeakKeyDictionary()
+        self._make_users = users
+        self._made_users: Users | None = None
         self._lock = threading.Lock()
         self._static = StaticResults()
         self.bulkhead = Bulkhead(threads)
+        self._accounts = Accounts(deadline_s, last_known_good_s, self.bulkhead)
 
     def share(self, shared: SharedAnswers) -> None:
         """Share last good answers with the instance's other workers."""
-        if self._stale:
-            self._stale.shared = shared
+        if self._accounts.stale:
+            self._accounts.stale.shared = shared
 
     def look_up(self, portal_id: int, user_id: int, *, full: bool = False) -> Result:
         """Return the numbers that the user may see now, in time whatever the carriers do.
@@ -65,96 +54,102 @@ class Lookup:
 
         Raises:
             DirectoryRefused: as `DirectoryFile.current` does.
+            LookupFailed: the user's rule depends on who that is, which HubSpot did not say.
         """
         directory = self._directories.current()
         viewer = directory.viewer(portal_id, user_id)
-        if not full and (static_result := self._static.find(directory, viewer)):
+        if viewer and not full and (static_result := self._static.find(directory, viewer)):
             return static_result
-        grants, why = directory.grants(portal_id, user_id)
+        began, deadline = time.monotonic(), Deadline(self._deadline_s)
+        who, begun = NOT_NEEDED, dict[Provider, Call]()
+        if viewer is None:
+            who, begun = self._identify(directory, portal_id, user_id, deadline)
+        grants, why = directory.grants(portal_id, user_id, who.user)
         numbers: dict[tuple[str, str | None], Number] = {}
         left_out: list[LeftOut] = []
         outcomes = []
-        for grant, (listed, outcome) in zip(grants, self._ask(grants, full), strict=True):
-            apply_rule(listed, grant, numbers, left_out)
+        asked = self._ask(grants, full, deadline, began, begun)
+        for grant, (listed, outcome) in zip(grants, asked, strict=True):
+            apply_rules(listed, grant, numbers, left_out)
             outcomes.append(outcome)
-        result = Result(list(numbers.values()), why, outcomes, left_out)
-        if not full and all(grant.account.fixed for grant in grants):
+        result = Result(list(numbers.values()), why, outcomes, left_out, who)
+        if viewer and not full and all(grant.account.fixed for grant in grants):
             self._static.keep(directory, viewer, result)
         return result
 
-    def _ask(self, grants: list[Grant], full: bool) -> list[tuple[list[PhoneNumber], Outcome]]:
+    def _identify(
+        self, directory: Directory, portal_id: int, user_id: int, deadline: Deadline
+    ) -> tuple[Who, dict[Provider, Call]]:
+        """Who is asking, and the calls that were begun meanwhile."""
+        users = self._users()
+        if who := users.remembered(directory, portal_id, user_id):
+            return who, {}
+        self.bulkhead.begin_waiting(time.monotonic())
+        try:
+            begun = self._begin_ahead(directory, portal_id, user_id, deadline)
+            return users.resolve(directory, portal_id, user_id, deadline), begun
+        finally:
+            self.bulkhead.end_waiting()
+
+    def _users(self) -> Users:
+        with self._lock:
+            if self._made_users is None:
+                if self._make_users is None:
+                    raise HubSpotUnavailable("nothing here asks HubSpot who a user is")
+                self._made_users = self._make_users(self.bulkhead)
+            return self._made_users
+
+    def _begin_ahead(
+        self, directory: Directory, portal_id: int, user_id: int, deadline: Deadline
+    ) -> dict[Provider, Call]:
+        """Calls to the accounts that list everybody's numbers, whoever is asking."""
+        portal, begun = directory.portals[portal_id], dict[Provider, Call]()
+        rules = [rule for rule in portal.possible_rules(user_id) if not rule.allows_nothing]
+        by_address = any(rule.owner == ME or "@" in (rule.owner or "") for rule in rules)
+        for name in portal.accounts:
+            account = directory.accounts[name]
+            mine = [rule for rule in rules if rule.accounts is None or name in rule.accounts]
+            if not account.fixed and mine and lists_all(mine, account):
+                query = Query(owner=ANYBODY if by_address else None, deadline=deadline)
+                query = account.full(query)
+                call, is_new = self._accounts.join(account, query, query)
+                if is_new:
+                    self._accounts.submit(call)
+                if is_new or not call.ended:  # else perhaps it can be asked for less
+                    begun[account] = call
+        return begun
+
+    def _ask(
+        self,
+        grants: list[Grant],
+        full: bool,
+        deadline: Deadline,
+        began: float,
+        begun: Mapping[Provider, Call],
+    ) -> list[tuple[list[PhoneNumber], Outcome]]:
         """Each account's numbers and outcome, in order; the accounts are asked side by side."""
-        began, deadline = time.monotonic(), Deadline(self._deadline_s)
-        queries = [query_for(grant.rule, grant.account, deadline) for grant in grants]
+        queries = [query_for(grant.rules, grant.account, deadline) for grant in grants]
         full_queries = [
             grant.account.full(query) for grant, query in zip(grants, queries, strict=True)
         ]
-        self.bulkhead.begin_waiting(began)
+        self.bulkhead.begin_waiting(time.monotonic())
         try:  # in which no adapter's code runs until each call is somebody's to make
             calls: list[tuple[Query, Call]] = []
             new_calls: list[Call] = []
             for grant, query, full_query in zip(grants, queries, full_queries, strict=True):
-                wanted = full_query if full else query
-                call, is_new = self._join(grant.account, wanted, full_query)
+                call, is_new = begun.get(grant.account), False
+                if call is None:
+                    wanted = full_query if full else query
+                    call, is_new = self._accounts.join(grant.account, wanted, full_query)
                 calls.append((query, call))
                 if is_new:
                     new_calls.append(call)
             own_call = next((call for call in new_calls if call.account.keeps_deadline), None)
             for call in new_calls:
                 if call is not own_call:
-                    healthy = self._calls_of(call.account).healthy
-                    self.bulkhead.submit(partial(self._make, call), healthy=healthy)
+                    self._accounts.submit(call)
             if own_call:  # needs no other thread
-                self._make(own_call)
-            return [self._answer(query, call, began) for query, call in calls]
+                self._accounts.make(own_call)
+            return [self._accounts.answer(query, call, began) for query, call in calls]
         finally:
             self.bulkhead.end_waiting()
-
-    def _join(self, account: Provider, query: Query, full: Query) -> tuple[Call, bool]:
-        """The call to wait for, and whether it is new, so that it has to be made."""
-        now = time.monotonic()
-        if account.fixed:
-            return Call.finished(account, query, answer_of(account, query), now), False
-        if self._long and (error := self._long.instead(account, query, full)):
-            return Call.finished(account, query, error, now), False
-        full = query if self._long and self._long.knows(account) else full  # which takes too long
-        return self._calls_of(account).join(account, query, full, now)
-
-    def _make(self, call: Call) -> None:
-        """Make the call, once for all who wait for it."""
-        if call.query.deadline.left():
-            answer = answer_of(call.account, call.query)
-            long = self._long and self._long.unfinished(call.account, call.query, answer)
-            self._end(call, long or answer, counts=not long)
-        else:
-            self._end(call, Unreachable("no thread was free to call it"), counts=False)
-
-    def _end(self, call: Call, answer: Answer, *, counts: bool = True) -> None:
-        """Learn from the call's answer, then give it to all who wait."""
-        now = time.monotonic()
-        self._calls_of(call.account).end(call, answer, now, counts=counts)
-        if counts and self._stale:
-            self._stale.record(call.account, call.query, answer, call.began)
-        call.finish(answer, now)
-
-    def _learn(self, account: Provider, answer: Answer, began: float) -> None:
-        self._calls_of(account).learn(answer, began, time.monotonic())
-
-    def _calls_of(self, account: Provider) -> AccountCalls:
-        with self._lock:
-            calls = self._calls.get(account)
-            if calls is None:
-                calls = self._calls[account] = AccountCalls(self._deadline_s, self.bulkhead)
-            return calls
-
-    def _answer(self, query: Query, call: Call, began: float) -> tuple[list[PhoneNumber], Outcome]:
-        """The call's answer, or if it failed the account's last good one, or nothing."""
-        account, answer = call.account, call.result()
-        ms = max(0.0, round(((call.ended or time.monotonic()) - began) * 1000, 1))
-        if isinstance(answer, list):
-            return answer, Outcome(account.account, account.name, "ok", ms)
-        if not answer.account:
-            answer.account, answer.provider = account.account, account.name
-        stale = self._stale.find(account, query) if self._stale else None
-        numbers, age_s = stale or ([], None)
-        return numbers, Outcome(account.account, account.name, answer.outcome, ms, answer, age_s)

@@ -1,12 +1,15 @@
 """What a lookup answers with."""
 
 from collections.abc import Callable
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 
 from helpdesk_numbers.directory.model import Directory, Viewer
 from providers.base.errors import ProviderError, RateLimited, Unreachable
+
+if TYPE_CHECKING:
+    from hubspot.users import HubSpotUser
 
 NumbersSource = Literal["live", "partial", "last-known-good"]
 T = TypeVar("T")
@@ -44,6 +47,20 @@ class Outcome(msgspec.Struct, frozen=True):
     age_s: float | None = None
 
 
+class Who(NamedTuple):
+    """How the asking user became known, and in how many milliseconds.
+
+    `user` is None where that is not needed, or HubSpot does not know the user.
+    """
+
+    how: Literal["not needed", "hubspot", "remembered", "stale", "unknown"]
+    ms: float = 0.0
+    user: "HubSpotUser | None" = None
+
+
+NOT_NEEDED = Who("not needed")
+
+
 class Result(msgspec.Struct, frozen=True):
     """A lookup's answer. `why` says in words what the directory made of the user."""
 
@@ -51,6 +68,7 @@ class Result(msgspec.Struct, frozen=True):
     why: str
     outcomes: list[Outcome] = []
     left_out: list[LeftOut] = []
+    who: Who = NOT_NEEDED
     _cache: list[Any] = []
 
     def cached(self, make: Callable[["Result"], T]) -> T:

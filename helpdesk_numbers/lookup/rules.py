@@ -1,65 +1,28 @@
-"""Does a number pass? Whether it is one and takes calls, and whether the user's rule allows it."""
+"""Which numbers the rules allow a user, and what of them changes how an account is listed."""
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import NamedTuple
 
-from helpdesk_numbers.directory.model import Grant, Rule
+from helpdesk_numbers.directory.model import ME, Grant, Rule
 from hubspot.names import clean
-from providers.base.national import DOUBTED
-from providers.base.numbers import E164_DIGITS, to_e164
-from providers.base.provider import Deadline, PhoneNumber, Provider, Query, UnreadNumber
+from providers.base.provider import ANYBODY, Deadline, PhoneNumber, Provider, Query
 
+from .judge import judge, text_of
 from .result import LeftOut, Number
 
-MAX_TEXT = 300
-"""Characters of a carrier's name or number that are read. HubSpot shows 24, and Unicode's rules for
-what a reader takes for one character cost seconds on a long text."""
 
-
-class Judged(NamedTuple):
-    """A carrier's number as the help desk would have it.
-
-    `reason` says in words why it cannot be offered to anybody; None if it can. `number` is in E.164
-    unless it is no phone number.
-    """
-
-    number: str
-    extension: str | None
-    name: str
-    reason: str | None
-
-
-def judge(number: PhoneNumber, country: str | None) -> Judged:
-    """Return a carrier's number in E.164, its extension and name as text, and why not to offer it.
-
-    `country` (ISO 3166-1 alpha-2) is what national forms are read by.
-    """
-    text, name, extension = map(_text, (number.number, number.name, number.extension))
-    e164 = to_e164(text, number.country or country)
-    if e164 is None:
-        return Judged(text, extension or None, name, _no_number(number, text, country))
-    reason = None if number.voice else "cannot take calls"
-    return Judged(e164.number, extension or e164.extension, name, reason)
-
-
-def _no_number(number: PhoneNumber, text: str, country: str | None) -> str:
-    """Why a carrier's number is none, in words."""
-    if isinstance(number, UnreadNumber):
-        return f"its record cannot be read: {number.fault}"
-    if number.country == DOUBTED:
-        return "its country is in doubt without a `+`: two countries may have it"
-    if country is None and text.isdigit() and len(text) >= min(E164_DIGITS):
-        return "its country is in doubt without a `+`: give the account's `country`"
-    return "not a phone number"
-
-
-def query_for(rule: Rule, account: Provider, deadline: Deadline) -> Query:
-    """Return what the rule wants of the account, as far as that changes how it is listed."""
-    narrows = account.narrows
-    by_owner = "owner" in narrows or (account.finds_users and "@" in (rule.owner or ""))
+def query_for(rules: Sequence[Rule], account: Provider, deadline: Deadline) -> Query:
+    """Return what the rules want of the account, as far as that changes how it is listed: of
+    several, everything, with addresses if one of them needs them."""
+    if len(rules) > 1:
+        by_address = account.finds_users and any("@" in (rule.owner or "") for rule in rules)
+        return Query(owner=ANYBODY if by_address else None, deadline=deadline)
+    (rule,), narrows = rules, account.narrows
+    by_owner = (not rule.unowned and "owner" in narrows) or (
+        account.finds_users and "@" in (rule.owner or "")
+    )
     return Query(
         tuple(dict.fromkeys(rule.numbers or ())) if "numbers" in narrows else (),
         (rule.names or ()) if "names" in narrows else (),
@@ -68,20 +31,31 @@ def query_for(rule: Rule, account: Provider, deadline: Deadline) -> Query:
     )
 
 
-def apply_rule(
+def lists_all(rules: Sequence[Rule], account: Provider) -> bool:
+    """Return whether the account is listed in the same way, whichever of these rules holds."""
+    narrows = account.narrows
+    return not narrows or not any(
+        (rule.numbers and "numbers" in narrows)
+        or (rule.names and "names" in narrows)
+        or (rule.owner and "owner" in narrows)
+        for rule in rules
+    )
+
+
+def apply_rules(
     listed: Iterable[PhoneNumber],
     grant: Grant,
     numbers: dict[tuple[str, str | None], Number],
     left_out: list[LeftOut],
 ) -> None:
     """Put each number listed into `numbers`, or into `left_out` with the reason."""
-    account, rule, country = grant.account.account, grant.rule, grant.account.options.country
+    account, rules, country = grant.account.account, grant.rules, grant.account.options.country
     for number in listed:
         e164, extension, name, reason = judge(number, country)
         key = e164, extension
         reason = (
             reason
-            or _against(rule, e164, name, number.owners)
+            or _against_all(rules, e164, name, number.owners)
             or ("listed already" if key in numbers else None)
         )
         if reason:
@@ -100,11 +74,24 @@ def matches_nothing(rule: Rule, listed: Iterable[tuple[Provider, list[PhoneNumbe
     ]
     parts = {f"numbers[{i}]": Rule(numbers=(text,)) for i, text in enumerate(rule.numbers or ())}
     parts |= {f"names[{i}]": Rule(names=(text,)) for i, text in enumerate(rule.names or ())}
-    if rule.owner is not None:
+    if rule.owner not in (None, ME):
         parts["owner"] = Rule(owner=rule.owner)
     return [
         place for place, part in parts.items() if all(_against(part, *number) for number in usable)
     ]
+
+
+def _against_all(
+    rules: tuple[Rule, ...], e164: str, name: str, owners: tuple[str, ...]
+) -> str | None:
+    """Why none of the rules allows the number, or None if one does."""
+    reason = _against(rules[0], e164, name, owners)
+    if reason and len(rules) > 1:
+        reasons = {reason, *(_against(rule, e164, name, owners) for rule in rules[1:])}
+        if None in reasons:
+            return None
+        return reason if len(reasons) == 1 else "allowed by none of the user's rules"
+    return reason
 
 
 def _against(rule: Rule, e164: str, name: str, owners: tuple[str, ...]) -> str | None:
@@ -113,10 +100,14 @@ def _against(rule: Rule, e164: str, name: str, owners: tuple[str, ...]) -> str |
         return "not among the rule's numbers"
     if rule.names is not None and not _pattern(rule.names).fullmatch(_shown(name)):
         return "matches none of the rule's names"
-    if rule.owner is not None and rule.owner.casefold() not in {
-        text.casefold() for owner in owners or () if (text := _text(owner))
-    }:
-        return "not owned by the rule's owner"
+    if rule.owner is not None or rule.unowned:
+        owned_by = {text.casefold() for owner in owners or () if (text := text_of(owner))}
+        if not owned_by:
+            return None if rule.unowned else "not owned by the rule's owner"
+        if rule.owner is None:
+            return "owned by somebody"
+        if rule.owner.casefold() not in owned_by:
+            return "not owned by the rule's owner"
     return None
 
 
@@ -136,10 +127,3 @@ def _shown(name: str) -> str:
     if text.isascii():
         return text.casefold()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
-
-
-def _text(value: object) -> str:
-    """A carrier's field as text: some are null or a number where the documentation has text."""
-    if not isinstance(value, str):
-        return "" if value is None else str(value)[:MAX_TEXT]
-    return value[:MAX_TEXT].strip()

@@ -123,6 +123,9 @@ class Provider:
     fixed: ClassVar[bool] = False
     """Whether the numbers stand in the options: they never change, and nobody needs to be asked."""
 
+    knows_owners: ClassVar[bool] = False
+    """Whether numbers belong to users, whose ids or addresses are in `PhoneNumber.owners`."""
+
     credentials: ClassVar[str] = ""
     """What to do when the carrier refuses them: where they are found, and what they need."""
 

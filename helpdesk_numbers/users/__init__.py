@@ -1,0 +1,1 @@
+"""Who is asking: HubSpot's users, remembered."""

@@ -1,0 +1,63 @@
+"""How HubSpot is asked about a portal's users: with which token, and by libcurl."""
+
+from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
+
+from helpdesk_numbers.directory.model import Directory
+from hubspot.api import HOW, Answer, Send
+from hubspot.errors import HubSpotRefused, HubSpotUnavailable
+from providers.base import listing
+from providers.base.errors import ProviderError, Refused
+from providers.base.options import Secret
+from providers.base.provider import Deadline
+
+TokenOf = Callable[[Directory, int], Secret | None]
+"""Gives a portal's token, None if there is none."""
+
+SendBy = Callable[[Deadline], Send]
+"""Gives what sends requests whose answers are due by the deadline."""
+
+
+def tokens(only: Secret | None) -> TokenOf:
+    """Return what gives a portal's own token, or else `only`, which is that of the only portal."""
+
+    def token_of(directory: Directory, portal_id: int) -> Secret | None:
+        portal = directory.portals.get(portal_id)
+        if portal and portal.token:
+            return portal.token
+        return only if portal and len(directory.portals) == 1 else None
+
+    return token_of
+
+
+def no_token(portal_id: int) -> HubSpotRefused:
+    """Return the error that a portal has no token."""
+    return HubSpotRefused(
+        "the portal has no token, so HubSpot cannot be asked who a user is",
+        f"give portals.{portal_id} a `token`, or set HUBSPOT_PORTAL_TOKEN if there is no other"
+        f" portal: {HOW}",
+    )
+
+
+def sender(base_url: str) -> SendBy:
+    """Return what sends requests to HubSpot's API there."""
+    parts = urlsplit(base_url)
+    origin, prefix = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
+
+    def send_by(deadline: Deadline) -> Send:
+        def send(target: str, headers: Mapping[str, str]) -> Answer:
+            # Not above: who asks nobody does without libcurl's 10 ms.
+            from providers.base.transport import send as send_by_curl
+
+            try:
+                return listing.Answer(*send_by_curl(origin, prefix + target, headers, deadline))
+            except Refused as error:
+                raise HubSpotRefused(f"the portal's token: {error}", HOW) from None
+            except ProviderError as error:
+                late = "no answer came in time"
+                why = str(error) if deadline.left() else late
+                raise HubSpotUnavailable(f"HubSpot was not reached: {why}") from None
+
+        return send
+
+    return send_by
