@@ -65,6 +65,7 @@ def test_success_is_one_line_with_all_that_matters(post: Post, lines: Lines) -> 
         "source": "live",
         "count": 3,
         "why": "user without a rule: all numbers",
+        "who": "not needed",
         "accounts": [
             {"name": "front-desk", "provider": "static", "outcome": "ok"},
             {"name": "support", "provider": "static", "outcome": "ok"},
