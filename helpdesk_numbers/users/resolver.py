@@ -84,7 +84,7 @@ class _Flight:
             if not self._changed.wait_for(lambda: self._ended or has(), seconds):
                 raise HubSpotUnavailable("HubSpot did not answer in time")
         if self.error and not has():
-            raise self.error
+            raise self.error.with_traceback(None)  # others raise it too, and add their frames
 
 
 class _Portal:

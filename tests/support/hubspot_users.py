@@ -52,7 +52,7 @@ class HubSpotUsers(Carrier):
 
     def __init__(self, *persons: Person, delay_s: float = 0.0) -> None:
         self.persons = list(persons)
-        self.delay_s = delay_s
+        self.delay_s, self.token = delay_s, TOKEN
         self.scopes = {OWNERS_SCOPE}
         self.generations = {
             "crm/owners": {"2026-09", "2026-03"},
@@ -87,7 +87,7 @@ class HubSpotUsers(Carrier):
         if token == EXPIRED:
             said = "The OAuth token used to make this call expired 2 hour(s) ago."
             return refusal(401, said, "EXPIRED_AUTHENTICATION")
-        if token != TOKEN:
+        if token != self.token:
             return refusal(401, "Authentication credentials not found.", "INVALID_AUTHENTICATION")
         owners = found[1] == "crm/owners"
         scope = OWNERS_SCOPE if owners else TEAMS_SCOPE if found[3] == "teams" else SETTINGS_SCOPE
