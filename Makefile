@@ -64,7 +64,7 @@ prism: .venv/dev  ## the registration's commands against mocks of HubSpot's API 
 prism-providers: .venv/dev  ## the adapters against mocks of the carriers' APIs (needs npm)
 	$(BIN)/python -m tests.prism_providers
 
-bench: .venv/run  ## what we claim about speed and memory: about eleven minutes, see benchmarks/
+bench: .venv/run  ## what we claim about speed and memory: about fourteen minutes, see benchmarks/
 	$(BIN)/python -m benchmarks
 
 .venv/run: requirements.txt

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from benchmarks import failures, footprint, paging, processor, throughput
+from benchmarks import failures, footprint, paging, processor, throughput, users
 from benchmarks.bars import Bar, Benchmark
 from benchmarks.baselines import EXPRESS
 from benchmarks.servers import LOAD_CORE, SERVER_CORE
@@ -29,6 +29,9 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     processor.live_request,
     paging.large_account,
     paging.side_by_side,
+    users.own_numbers,
+    users.both_cold,
+    users.hubspot_away,
     failures.one_in_ten,
     failures.all_hang,
     failures.slow_carrier,

@@ -68,7 +68,7 @@ def fixed() -> Iterator[Running]:
         f'[accounts.main]\nprovider = "twilio"\naccount_sid = "{sid(0)}"\nauth_token = "{TOKEN}"\n'
         f'[portals.{FIRST_PORTAL}]\naccounts = ["desk"]\n'
     )
-    with _ours({"DIRECTORY_TOML": text}) as server:
+    with with_settings({"DIRECTORY_TOML": text}) as server:
         yield server
 
 
@@ -81,12 +81,13 @@ def ours(carrier: str, accounts: int, **settings: str) -> Iterator[Running]:
         f'[portals.{FIRST_PORTAL + index}]\naccounts = ["a{index}"]\n'
         for index in range(accounts)
     ]
-    with _ours({"DIRECTORY_TOML": "".join(tables), **settings}) as server:
+    with with_settings({"DIRECTORY_TOML": "".join(tables), **settings}) as server:
         yield server
 
 
 @contextmanager
-def _ours(settings: Mapping[str, str]) -> Iterator[Running]:
+def with_settings(settings: Mapping[str, str]) -> Iterator[Running]:
+    """Ours, with these settings."""
     required = {"HUBSPOT_CLIENT_SECRET": SECRET, "HUBSPOT_APP_ID": str(APP_ID)}
     with running(procfile(), {**required, **settings}) as server:
         yield server

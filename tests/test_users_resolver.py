@@ -13,7 +13,8 @@ from helpdesk_numbers.directory.model import OWN, Directory, Portal
 from helpdesk_numbers.lookup.result import Who
 from helpdesk_numbers.users import resolver as module
 from helpdesk_numbers.users.asking import sender, tokens
-from helpdesk_numbers.users.resolver import FRESH_S, KEPT_S, MISS_S, Resolver
+from helpdesk_numbers.users.questions import FRESH_S, MISS_S
+from helpdesk_numbers.users.resolver import KEPT_S, Resolver
 from hubspot.errors import HubSpotRefused, HubSpotUnavailable, LookupFailed
 from providers.base.options import Secret
 from providers.base.provider import Deadline
@@ -267,6 +268,19 @@ def test_a_crowd_of_new_users_reads_the_list(hubspot: HubSpotUsers) -> None:
     assert len(hubspot.lookups()) <= module.CROWD + 4  # four for who is not on the list
 
 
+def test_several_users_one_after_another_read_the_list_too(hubspot: HubSpotUsers) -> None:
+    hubspot.persons = people(range(1, 101))
+    ask = Asking(hubspot.url, directory())
+    ask.resolver._submit = lambda call: call()
+    for hour in range(3):
+        ask.clock.now += hour * (FRESH_S + 1)
+        hubspot.asked.clear()
+        assert [emails(ask(i)) for i in range(1, 101)] == [(email_of(i),) for i in range(1, 101)]
+        assert len(hubspot.asked) == module.CROWD + 1
+        assert {ask(i).how for i in range(1, 101)} == {"remembered"}
+    assert len(hubspot.asked) == module.CROWD + 1
+
+
 def test_a_list_that_takes_too_long_is_not_read_again(
     hubspot: HubSpotUsers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -277,7 +291,7 @@ def test_a_list_that_takes_too_long_is_not_read_again(
     assert emails(ask(1)) == (email_of(1),)
     (portal,) = ask.resolver._portals.values()
     wait_until(lambda: not portal.flights)
-    portal.list_s = 6.0
+    portal.list_s = 6.0  # as if it had taken so long
     hubspot.asked.clear()
     ask.clock.now += KEPT_S
     assert emails(ask(2)) == (email_of(2),)

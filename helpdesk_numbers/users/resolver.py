@@ -1,8 +1,8 @@
 """Who a portal's user is: remembered for an hour, asked once by all who need it, in time.
 
 A user who is remembered longer is asked about in the background, and stands in while HubSpot is
-away. Where many new users of a portal come at once, the list of all is read instead: HubSpot allows
-110 requests in ten seconds for each portal, and gives 500 users in one.
+away. Where several users of a portal have to be asked about, the list of all is read instead: it is
+one request for 500 users, and HubSpot allows 110 requests in ten seconds for each portal.
 """
 
 import logging
@@ -10,33 +10,25 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
 
 from cachetools import LRUCache
 
 from helpdesk_numbers.directory.model import Directory
-from helpdesk_numbers.lookup.breaker import Answer, CircuitBreaker
 from helpdesk_numbers.lookup.bulkhead import LONG_WAIT_S
 from helpdesk_numbers.lookup.result import Who
 from hubspot.errors import HubSpotRefused, HubSpotUnavailable, LookupFailed
 from hubspot.users import HubSpotUser, UsersAPI
-from providers.base.errors import ProviderError, RateLimited, Refused, Unreachable
 from providers.base.options import Secret
 from providers.base.provider import Deadline
 
 from .asking import SendBy, TokenOf, no_token
-
-FRESH_S = 3600.0
-"""How long a user is taken for what HubSpot said."""
+from .questions import FRESH_S, Flight, Known, PortalQuestions, for_breaker, from_breaker
 
 AT_ONCE_S = 2 * FRESH_S
 """Up to this age a user is answered at once, and asked about in the background."""
 
 KEPT_S = 24 * 3600.0
 """Up to this age a user stands in while HubSpot is away."""
-
-MISS_S = 300.0
-"""How long an unknown user is taken for unknown: a new one may be an owner some seconds later."""
 
 PATIENCE_S = 1.0
 """How long HubSpot is waited for where somebody can stand in."""
@@ -45,57 +37,15 @@ BACKGROUND_S, PROBE_S = 10.0, 5.0
 """How long it may take where nobody waits; for how long one request tries whether it is back."""
 
 CROWD = 8
-"""Users of a portal asked about at once, from which on the list is read."""
+"""So many users of a portal are asked about one by one; for the next, the list is read."""
+
+LONG_LIST_S, RUSH = 1.5, 50
+"""A list that took longer is read again for a rush alone: so many users asked about at once."""
 
 MOST_USERS, MOST_PORTALS = 20_000, 5_000
 """Remembered by a worker: some 500 bytes each. The least recently used go first."""
 
 log = logging.getLogger(__name__)
-
-
-class _Known(NamedTuple):
-    user: HubSpotUser | None
-    at: float
-
-
-class _Flight:
-    """A question to HubSpot, for any number of threads to wait for: about a user, or (None) for the
-    list of all."""
-
-    def __init__(self, asks_for: int | None, began: float) -> None:
-        self.asks_for, self.began = asks_for, began
-        self.error: LookupFailed | None = None
-        self._changed, self._ended = threading.Condition(), False
-
-    def end(self, error: LookupFailed | None) -> None:
-        """Wake all who wait."""
-        self.error, self._ended = error, True
-        self.tell()
-
-    def tell(self) -> None:
-        """Have those who wait look whether they have what they need."""
-        with self._changed:
-            self._changed.notify_all()
-
-    def wait(self, has: Callable[[], object], seconds: float) -> None:
-        """Return once it has ended or `has` holds, raising its error; HubSpotUnavailable after so
-        many seconds."""
-        with self._changed:
-            if not self._changed.wait_for(lambda: self._ended or has(), seconds):
-                raise HubSpotUnavailable("HubSpot did not answer in time")
-        if self.error and not has():
-            raise self.error.with_traceback(None)  # others raise it too, and add their frames
-
-
-class _Portal:
-    """What is going on with a portal's token."""
-
-    def __init__(self, portal_id: int, token: Secret) -> None:
-        self.id, self.token = portal_id, token
-        self.breaker = CircuitBreaker()
-        self.flights: dict[int | None, _Flight] = {}  # by user; None is the list
-        self.list_s = 0.0  # that the list took last
-        self.refused = False
 
 
 class Resolver:
@@ -117,29 +67,27 @@ class Resolver:
         self._send_by, self._token_of, self._submit = send_by, token_of, submit
         self._most_hanging, self._clock = most_hanging, clock
         self._lock = threading.Lock()
-        self._users: LRUCache[tuple[int, int], _Known] = LRUCache(MOST_USERS)
-        self._portals: LRUCache[tuple[int, Secret | None], _Portal] = LRUCache(MOST_PORTALS)
-        self._running: set[_Flight] = set()
+        self._users: LRUCache[tuple[int, int], Known] = LRUCache(MOST_USERS)
+        self._portals: LRUCache[tuple[int, Secret | None], PortalQuestions] = LRUCache(MOST_PORTALS)
+        self._running: set[Flight] = set()
         self._told: LRUCache[int, str] = LRUCache(MOST_PORTALS)
 
     def remembered(self, directory: Directory, portal_id: int, user_id: int) -> Who | None:
         """Return who that is, if nobody needs to be waited for."""
-        known = self._known(portal_id, user_id)
+        known, now = self._known(portal_id, user_id), self._clock()
         if known is None:
             return None
-        age_s = self._clock() - known.at
-        if known.user is None:
-            return Who("unknown") if age_s < MISS_S else None
-        if age_s < FRESH_S:
-            return Who("remembered", 0.0, known.user)
+        if known.is_fresh(now):
+            return Who("remembered", 0.0, known.user) if known.user else Who("unknown")
         portal = self._portal(directory, portal_id)
-        if age_s >= AT_ONCE_S or portal is None or portal.refused:
+        old = known.user is None or now - known.at >= AT_ONCE_S
+        if old or portal is None or portal.refused:
             return None
         try:
-            flight, is_new = self._join(portal, user_id, crowd=False)
+            flight, is_new = self._join(portal, user_id)
         except LookupFailed:
             is_new = False
-        if is_new:
+        if is_new and flight:
             self._submit(partial(self._make, portal, flight, Deadline(BACKGROUND_S)))
         return Who("stale", 0.0, known.user)
 
@@ -168,11 +116,11 @@ class Resolver:
     def _ms_since(self, began: float) -> float:
         return round((self._clock() - began) * 1000, 1)
 
-    def _known(self, portal_id: int, user_id: int) -> _Known | None:
+    def _known(self, portal_id: int, user_id: int) -> Known | None:
         with self._lock:
             return self._users.get((portal_id, user_id))
 
-    def _portal(self, directory: Directory, portal_id: int) -> _Portal | None:
+    def _portal(self, directory: Directory, portal_id: int) -> PortalQuestions | None:
         """What is going on with the portal's token; None if it has none."""
         token = self._token_of(directory, portal_id)
         if not token:
@@ -180,52 +128,57 @@ class Resolver:
         with self._lock:
             portal = self._portals.get((portal_id, token))
             if portal is None:
-                portal = self._portals[portal_id, token] = _Portal(portal_id, token)
+                portal = self._portals[portal_id, token] = PortalQuestions(portal_id, token)
             return portal
 
     def _ask(
-        self, portal: _Portal, user_id: int, deadline: Deadline, *, background: bool
+        self, portal: PortalQuestions, user_id: int, deadline: Deadline, *, background: bool
     ) -> HubSpotUser | None:
-        began = self._clock()
-
-        def answered() -> _Known | None:
+        def answered() -> Known | None:
             known = self._known(portal.id, user_id)
-            return known if known and known.at >= began else None
+            return known if known and known.is_fresh(self._clock()) else None
 
-        for crowd in (True, False):  # who is not on the list may be known all the same
-            list_fits = 2 * portal.list_s < deadline.left()
-            flight, is_new = self._join(portal, user_id, crowd=crowd and list_fits)
-            if is_new and (background or flight.asks_for is None):
+        for listed in (True, False):  # who is not on the list may be known all the same
+            flight, is_new = self._join(portal, user_id, listed=listed)
+            if flight and is_new and (background or flight.asks_for is None):
                 self._submit(partial(self._make, portal, flight, Deadline(BACKGROUND_S)))
-            elif is_new:  # needs no other thread
+            elif flight and is_new:  # needs no other thread
                 self._make(portal, flight, deadline)
             left_s = deadline.left()
-            flight.wait(answered, min(left_s, PATIENCE_S) if background else left_s)
+            if flight:
+                flight.wait(answered, min(left_s, PATIENCE_S) if background else left_s)
             if known := answered():
                 return known.user
         raise HubSpotUnavailable("HubSpot did not answer in time")
 
-    def _join(self, portal: _Portal, user_id: int, *, crowd: bool) -> tuple[_Flight, bool]:
-        """The question to wait for, and whether it is new, so that it has to be asked. With
-        `crowd`, it may be the one for the list."""
+    def _join(
+        self, portal: PortalQuestions, user_id: int, *, listed: bool = True
+    ) -> tuple[Flight | None, bool]:
+        """The question to wait for, and whether it is new, so that it has to be asked; None if it
+        was answered just now. With `listed`, it may be the one for the list."""
         now = self._clock()
         with self._lock:
+            if (known := self._users.get((portal.id, user_id))) and known.is_fresh(now):
+                return None, False
             if flight := portal.flights.get(user_id):
                 return flight, False
-            if crowd and (flight := portal.flights.get(None)):
+            if listed and (flight := portal.flights.get(None)):
                 return flight, False
             if error := portal.breaker.refusal(now):
-                raise _from_breaker(error)
+                raise from_breaker(error)
             hanging = sum(now - flight.began > LONG_WAIT_S for flight in self._running)
             if hanging >= self._most_hanging:
                 raise HubSpotUnavailable("HubSpot does not answer; too many requests wait for it")
-            key = None if crowd and len(portal.flights) >= CROWD else user_id
-            flight = portal.flights[key] = _Flight(key, now)
+            is_long, asked = portal.list_s > LONG_LIST_S, portal.singles
+            many = len(portal.flights) >= RUSH if is_long else asked >= CROWD
+            key = None if listed and many and now - portal.list_at >= FRESH_S / 2 else user_id
+            portal.singles = portal.singles + 1 if key else 0
+            flight = portal.flights[key] = Flight(key, now)
             self._running.add(flight)
             portal.breaker.begin(now, PROBE_S)
             return flight, True
 
-    def _make(self, portal: _Portal, flight: _Flight, deadline: Deadline) -> None:
+    def _make(self, portal: PortalQuestions, flight: Flight, deadline: Deadline) -> None:
         """Ask HubSpot for the user, or for all, and remember the answer."""
         send, user_id = self._send_by(deadline), flight.asks_for
         failed: LookupFailed | None = None
@@ -245,21 +198,21 @@ class Resolver:
         with self._lock:
             portal.flights.pop(user_id, None)
             self._running.discard(flight)
-            portal.breaker.record(_for_breaker(failed), flight.began, now)
+            portal.breaker.record(for_breaker(failed), flight.began, now)
             portal.refused = isinstance(failed, HubSpotRefused)
             if user_id is None:
-                portal.list_s = now - flight.began
+                portal.list_at, portal.list_s = now, now - flight.began
             if failed is None:
                 self._told.pop(portal.id, None)
         if failed and portal.refused:
             self._told_of(portal.id, failed)
         flight.end(failed)
 
-    def _remember(self, portal: _Portal, users: dict[int, HubSpotUser | None]) -> None:
+    def _remember(self, portal: PortalQuestions, users: dict[int, HubSpotUser | None]) -> None:
         now = self._clock()
         with self._lock:
             for user_id, user in users.items():
-                self._users[portal.id, user_id] = _Known(user, now)
+                self._users[portal.id, user_id] = Known(user, now)
 
     def _told_of(self, portal_id: int, error: LookupFailed) -> LookupFailed:
         """The error, of which the log says once what to do."""
@@ -269,19 +222,3 @@ class Resolver:
             fields = {"portal_id": portal_id, "reason": str(error), "remedy": error.remedy}
             log.error("hubspot_refused", extra=fields)
         return error
-
-
-def _for_breaker(failed: LookupFailed | None) -> Answer:
-    """What the circuit breaker makes of an answer."""
-    if failed is None:
-        return []
-    if isinstance(failed, HubSpotRefused):
-        return Refused(str(failed))
-    wait_s = failed.retry_after_s
-    return RateLimited(str(failed), wait_s) if wait_s else Unreachable(str(failed))
-
-
-def _from_breaker(error: ProviderError) -> LookupFailed:
-    if isinstance(error, Refused):
-        return HubSpotRefused(str(error), "see the log line hubspot_refused")
-    return HubSpotUnavailable(str(error), error.retry_after_s)

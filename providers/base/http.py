@@ -1,7 +1,7 @@
 """`HTTPProvider`, the base of adapters that need no more than constants and pure readers."""
 
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from types import GeneratorType
@@ -181,8 +181,9 @@ class HTTPProvider(Provider):
 
     def list_numbers(self, query: Query) -> Iterable[PhoneNumber]:
         listing = self.listing(query)
-        emails = self._emails(listing, query.owner or "")
+        emails_in_time = self._emails_beside(listing, query.owner or "")
         for page in self.pages(listing, self.first_page(query)):
+            emails = emails_in_time()
             for number in page.numbers:
                 addresses = [email for owner in number.owners for email in emails.get(owner, ())]
                 if addresses:
@@ -211,11 +212,25 @@ class HTTPProvider(Provider):
         if side_by_side and total and came < total and not progress.restarted:
             raise StaleCursor(f"{came} numbers came of {total}")
 
-    def _emails(self, listing: Listing, owner: str) -> dict[str, list[str]]:
-        """Addresses by user id, if the query needs any."""
+    def _emails_beside(
+        self, listing: Listing, owner: str
+    ) -> Callable[[], Mapping[str, Sequence[str]]]:
+        """What waits for the addresses by user id, which are read while the numbers are; none if
+        the query needs none."""
         if not (self.finds_users and "@" in owner):
-            return {}
+            return dict
+        from concurrent.futures import ThreadPoolExecutor  # not above: most need none
 
+        threads = ThreadPoolExecutor(1, "users")
+        try:
+            return threads.submit(self._emails, listing, owner).result
+        except RuntimeError as error:  # no thread can be started
+            raise Unreadable(f"the users cannot be asked for: {error}") from error
+        finally:
+            threads.shutdown(wait=False)
+
+    def _emails(self, listing: Listing, owner: str) -> dict[str, list[str]]:
+        """Addresses by user id."""
         faults: list[str] = []
 
         def read(answer: Answer) -> tuple[list[User], list[User], object]:

@@ -1,5 +1,5 @@
-"""`make prism`: the channel-connection commands against a mock that Prism makes of HubSpot's own
-API descriptions, the files beside this one.
+"""`make prism`: the channel-connection commands and the client for users against mocks that Prism
+makes of HubSpot's own API descriptions, the files beside this one.
 
 Installs @stoplight/prism-cli (npm) into a throwaway folder. Prism judges each request by the
 description and refuses those that violate it. Exits 0 if it refused none of ours, each answer was
@@ -7,7 +7,8 @@ read, and it did refuse one that is wrong on purpose.
 
 The descriptions are those that HubSpot publishes (github.com/HubSpot/HubSpot-public-api-spec-
 collection, read November 2026), cut to the paths used. They disagree about authorisation with
-HubSpot's pages, so that both kinds are allowed in all four.
+HubSpot's pages, so that both kinds are allowed in the four for calling; owners and users have
+examples in place of `null`.
 """
 
 import os
@@ -25,6 +26,7 @@ import requests
 from tabulate import tabulate
 
 from helpdesk_numbers.webhook import PATH
+from tests.prism import users
 from tests.support.hubspot_api import PATHS
 from tests.support.server import ROOT, environ, free_port
 
@@ -50,7 +52,8 @@ def main() -> int:
         packages = ["@stoplight/prism-cli"]
         subprocess.run(["npm", "install", "--silent", "--prefix", folder, *packages], check=True)
         for version in PATHS:
-            with prism(Path(folder), version) as (url, log), front(url) as outside:
+            name = f"hubspot-calling-{version}"
+            with prism(Path(folder), name) as (url, log), front(url) as outside:
                 for name, arguments in COMMANDS.items():
                     outside.registered = not name.startswith("create")
                     for kind, variable in CREDENTIALS.items():
@@ -71,6 +74,9 @@ def main() -> int:
                 )
                 refused = not wrong.ok and "required property 'isReady'" in log.read_text()
                 rows.append([version, "(wrong on purpose)", "key", "ok" if refused else wrong.text])
+        for name in users.DESCRIPTIONS:
+            with prism(Path(folder), name) as (url, log):
+                rows += users.rows(name, url, log)
     print(tabulate(rows, ["version", "command", "by", "result"]))
     failed = sum(row[-1] != "ok" for row in rows)
     print(f"{len(rows) - failed} passed, {failed} failed")
@@ -98,15 +104,15 @@ def run(version: str, url: str, variable: str, arguments: list[str]) -> str:
 
 
 @contextmanager
-def prism(folder: Path, version: str) -> Iterator[tuple[str, Path]]:
+def prism(folder: Path, description: str) -> Iterator[tuple[str, Path]]:
     """Prism with one description: its URL, and the file that it logs to."""
-    log, port = folder / f"{version}.log", free_port()
+    log, port = folder / f"{description}.log", free_port()
     with log.open("w") as out:
         process = subprocess.Popen(
             [
                 folder / "node_modules" / ".bin" / "prism",
                 *("mock", "--errors", "--port", str(port)),
-                HERE / f"hubspot-calling-{version}.json",
+                HERE / f"{description}.json",
             ],
             stdout=out,
             stderr=subprocess.STDOUT,
