@@ -4,12 +4,14 @@ import time
 from collections.abc import Iterator
 from functools import partial
 
+import providers
 from helpdesk_numbers.directory.model import ME, Directory, Portal
 from helpdesk_numbers.users.asking import SendBy, no_token, sender, tokens
 from hubspot.api import HOW
 from hubspot.errors import HubSpotRefused, HubSpotUnavailable, LookupFailed
 from hubspot.private_app import PREFIX, fetch_token_info
 from hubspot.users import OWNERS_SCOPE, UsersAPI
+from providers import Provider
 from providers.base.provider import Deadline
 
 from .checks import Check, Finding, Subject
@@ -74,13 +76,18 @@ def _one_user(name: str, send_by: SendBy, token: str, scopes: str) -> Finding:
     return Finding(name, True, f"HubSpot finds user {found.id} in {ms:.0f} ms{scopes}")
 
 
+def _may_know_owners(account: Provider) -> bool:
+    """Whether numbers may have owners; of an adapter that is not ours, they may."""
+    return account.knows_owners or account.name not in providers.BUILT_IN
+
+
 def _own(name: str, directory: Directory, portal: Portal) -> Iterator[Finding]:
     """Rules for the asking user's numbers that can match none."""
     for place, rule in portal.rules_by_place():
         names = rule.accounts if rule.accounts is not None else portal.accounts
         accounts = [directory.accounts[each] for each in names]
         own_alone = rule.owner == ME and not rule.unowned
-        if own_alone and not any(account.knows_owners for account in accounts):
+        if own_alone and not any(map(_may_know_owners, accounts)):
             kinds = ", ".join(sorted({account.name for account in accounts})) or "none"
             text = f"no number can be a user's own: its accounts ({kinds}) know no owners"
             remedy = f"write rules by name or number: {HOW.replace('says how', 'has all kinds')}"

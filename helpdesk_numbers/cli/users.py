@@ -130,7 +130,7 @@ def _unmatched(
                 nobodys.append(
                     {"owners": addresses, "number": judged.number, "account": account.account}
                 )
-    know = any(account.knows_owners for account in accounts)
+    know = bool(owned) or any(account.knows_owners for account in accounts)
     without = [
         {"userId": person.id, "emails": list(person.emails)}
         for person in people

@@ -37,11 +37,6 @@ class RecordTests(PlayedContract):
                 owners = {owner for number in numbers for owner in number.owners}
                 assert not owners & {"None", "null"}, (at, change)
 
-    def test_whether_owners_are_known_is_said(self) -> None:
-        account = self.account()
-        owned = any(number.owners for number in account.ask(Query()))
-        assert account.knows_owners or not owned, "say knows_owners = True"
-
     def test_an_address_stands_for_its_users_ids(self) -> None:
         everything = self.account().ask(Query())
         for email, ids in self.users.items():
