@@ -48,6 +48,7 @@ def words(provider: str, body: Any) -> str:
             " with code 15511",
         ),
         ("bandwidth", {"error": "invalid_client"}, " with code invalid_client"),
+        ("sinch", {"error": {"code": 404, "status": "NOT_FOUND"}}, " with code NOT_FOUND"),
     ],
 )
 def test_the_carriers_code_and_id_are_shown(provider: str, body: Any, shown: str) -> None:
