@@ -49,6 +49,7 @@ def words(provider: str, body: Any) -> str:
         ),
         ("bandwidth", {"error": "invalid_client"}, " with code invalid_client"),
         ("sinch", {"error": {"code": 404, "status": "NOT_FOUND"}}, " with code NOT_FOUND"),
+        ("webex", {"errors": [{"errorCode": 4008}]}, " with code 4008"),
     ],
 )
 def test_the_carriers_code_and_id_are_shown(provider: str, body: Any, shown: str) -> None:

@@ -92,6 +92,7 @@ STATUSES: list[tuple[int, type[ProviderError]]] = [
     (403, Refused),
     (404, Refused),
     (408, Unreachable),
+    (423, Unreachable),
     (429, RateLimited),
     (500, Unreachable),
     (502, Unreachable),

@@ -33,3 +33,22 @@ def test_a_paging_rule_gives_the_next_request(rule: Any, params: JSON, following
     found = rule(Request("lines", params)) if callable(rule) else rule
     wanted = Request("lines", following) if isinstance(following, dict) else following
     assert found == wanted
+
+
+@pytest.mark.parametrize(
+    ("header", "url"),
+    [
+        ('<https://a.example/lines?start=9>; rel="next"', "https://a.example/lines?start=9"),
+        ("</lines?ids=1,2;3>; rel=next", "/lines?ids=1,2;3"),
+        ('</first>; rel="first", </2>; title="a > b"; REL="last Next"', "/2"),
+        ('</first>; rel="first"', None),
+        ('</lines>; title="next"', None),
+        ('</lines>; rel="nextish"', None),
+        ("</lines>", None),
+        ("next", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_the_next_link_of_a_header_is_told_from_others(header: Any, url: str | None) -> None:
+    assert paging.next_link(header) == (Request(url) if url else None)

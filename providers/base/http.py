@@ -17,7 +17,7 @@ from .listing import Listing as Listing
 from .listing import carriers_words
 from .national import complete
 from .options import URL, Secret
-from .paging import Ahead
+from .paging import Ahead, next_link
 from .paging import Next as Next
 from .paging import Request as Request
 from .provider import ANYBODY, PhoneNumber, Provider, Query, UnreadNumber, describe
@@ -83,6 +83,9 @@ class HTTPProvider(Provider):
     narrows = frozenset()
     """The parts of a query that `first_page` asks for less by, such as `numbers`: it sees no
     others."""
+
+    link_header: ClassVar[bool] = False
+    """Whether an answer's header `Link` leads to the next page, of numbers and of users."""
 
     no_content: ClassVar[bytes] = b""
     """The body that a 204 stands for, at carriers that answer so when there are no numbers."""
@@ -204,7 +207,7 @@ class HTTPProvider(Provider):
             progress.advance(len(numbers), page.total)
             side_by_side = side_by_side or isinstance(page.next, Ahead)
             came, total = came + len(numbers), page.total
-            return page._replace(numbers=numbers), numbers, page.next
+            return page._replace(numbers=numbers), numbers, page.next or self._linked(answer)
 
         yield from walk(listing, first, partial(self.fetch, listing), read)
         # A number that is deleted while pages are read by their number moves another to a page
@@ -237,7 +240,7 @@ class HTTPProvider(Provider):
             page = self.read_users(decode_json(self._body(answer), self.UserReply))
             users = list(filter(None, _each(page.users, faults.append)))
             listing.query.progress.advance(0)
-            return users, users, page.next
+            return users, users, page.next or self._linked(answer)
 
         first = self.first_users(None if owner == ANYBODY else owner)
         pages = walk(listing, first, partial(self.fetch, listing), read)
@@ -248,6 +251,9 @@ class HTTPProvider(Provider):
         if faults and not (found if owner == ANYBODY else owner.casefold() in known):
             raise Unreadable(f"a user cannot be read: {faults[0]}")  # who may be the owner
         return found
+
+    def _linked(self, answer: Answer) -> Request | None:
+        return next_link(answer.header("Link")) if self.link_header else None
 
     def _body(self, answer: Answer) -> bytes:
         return self.no_content if answer.status == 204 else answer.body

@@ -146,7 +146,7 @@ def _check(answer: Answer, retry_after: tuple[str, ...], explain: Callable[[byte
     message = f"answered {status}{explain(answer.body)}"
     if status == 429:
         raise RateLimited(message, _retry_after_s(answer, retry_after))
-    if status >= 500 or status == 408:
+    if status >= 500 or status in (408, 423):  # Webex locks what is busy
         raise Unreachable(message)
     if status >= 400:
         raise Refused(message, status)

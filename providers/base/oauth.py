@@ -5,6 +5,7 @@ RingCentral gives five tokens a minute, so none is fetched without need.
 https://www.rfc-editor.org/rfc/rfc6749#section-5.1
 """
 
+import logging
 import random
 import time
 from collections.abc import Mapping
@@ -21,6 +22,8 @@ from .errors import ProviderError, RateLimited, Refused, Unreachable
 from .http import HTTPProvider, Request, bearer
 from .listing import Answer, Listing
 from .options import URL
+
+_log = logging.getLogger(__name__)
 
 MARGIN_S = 60.0
 """How long before its end a token is replaced; a tenth of its life, if that is less."""
@@ -39,6 +42,7 @@ class TokenRequest(NamedTuple):
 class _TokenReply(msgspec.Struct):
     access_token: Annotated[str, Meta(min_length=1)]
     expires_in: float | None = None
+    refresh_token: str | None = None
 
 
 class OAuthProvider(HTTPProvider):
@@ -64,6 +68,9 @@ class OAuthProvider(HTTPProvider):
         self._token = ""
         self._until = 0.0
         self._failure: tuple[float, ProviderError] | None = None
+        self.refreshed = ""
+        """The refresh token that came in place of the account's own, if one did. It is known to
+        this process alone, until it ends."""
 
     def token_request(self) -> TokenRequest | None:
         """Return what to ask for a token with, or None if this account uses `headers` instead."""
@@ -120,3 +127,11 @@ class OAuthProvider(HTTPProvider):
         life = DEFAULT_LIFE_S if reply.expires_in is None else reply.expires_in
         self._token = reply.access_token
         self._until = asked_at + life - min(MARGIN_S, life / 10)
+        given, sent = reply.refresh_token, wanted.form.get("refresh_token")
+        if given and sent and given != sent:
+            self.refreshed = given
+            _log.warning(
+                "account %s: %s replaced the refresh token; this process goes on with the new one, "
+                "and others with the configured one, as long as it is good",
+                *(self.account, self.name),
+            )

@@ -54,6 +54,18 @@ def token(parameter: str, cursor: str | None) -> Next | None:
     return lambda request: Request(request.path, {**request.params, parameter: cursor})
 
 
+def next_link(header: str | None) -> Request | None:
+    """Follow the link called `next` in a header `Link`: https://www.rfc-editor.org/rfc/rfc8288
+
+    Webex.
+    """
+    for target, said in re.findall(r"<([^<>]*)>([^<]*)", header or ""):
+        relation = re.search(r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s;,"]+))', said, re.I)
+        if relation and "next" in (relation[1] or relation[2]).casefold().split():
+            return link(target)
+    return None
+
+
 class Ahead:
     """What leads to the next page, and on the first one to all others, so that they can be asked
     for side by side. `following` makes the next request, `rest` all of them."""

@@ -21,7 +21,7 @@ that serves imports it.
 import pytest
 
 from .carrier import Asked, Carrier, Fault, Reply
-from .paging import ABSENT, ByLink, ByNumber, ByToken, Paging, Shown, Unpaged
+from .paging import ABSENT, ByLink, ByLinkHeader, ByNumber, ByToken, Paging, Shown, Unpaged
 
 # A failure then shows the values. It has to come before these modules are imported.
 pytest.register_assert_rewrite(
@@ -36,6 +36,7 @@ __all__ = [
     "ABSENT",
     "Asked",
     "ByLink",
+    "ByLinkHeader",
     "ByNumber",
     "ByToken",
     "Carrier",

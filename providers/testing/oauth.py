@@ -62,7 +62,7 @@ class OAuthContract(ProviderContract):
         if spoilt is not None:
             return spoilt
         right = asked.method == "POST" and self.form.items() <= asked.form.items()
-        if not right or asked.headers["Authorization"] != self.authorization:
+        if not right or (asked.headers["Authorization"] or "") != self.authorization:
             return Reply({"error": "invalid_client"}, 401)
         token = f"token-{len(self.issued)}-of-the-account"
         self.issued.append(token)

@@ -60,6 +60,10 @@ class Paging:
         """What the page says about itself, by place."""
         return {self.total_at: shown.total} if self.total_at else {}
 
+    def headers(self, shown: Shown) -> dict[str, str]:
+        """What its head says."""
+        return {}
+
 
 @dataclass(frozen=True, kw_only=True)
 class ByNumber(Paging):
@@ -125,6 +129,22 @@ class ByLink(Paging):
         base = (shown.asked.url if self.absolute else "") if shown.host is None else shown.host
         query = urlencode({**shown.asked.params, "from-token": shown.following})
         return f"{base}{shown.asked.path}?{query}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ByLinkHeader(ByLink):
+    """Pages that name the next one's link in a header, beside the first page's: Webex."""
+
+    at: str = ""
+    last: Any = ABSENT
+    absolute: bool = True
+
+    def fields(self, shown: Shown) -> dict[str, Any]:
+        return Paging.fields(self, shown)
+
+    def headers(self, shown: Shown) -> dict[str, str]:
+        following = f', <{link}>; rel="next"' if (link := self.link(shown)) else ""
+        return {"Link": f'<{shown.asked.url}{shown.asked.path}>; rel="first"{following}'}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,8 +31,8 @@ class PlayedContract(LocalContract):
     """
 
     authorization: ClassVar[str]
-    """The header that the carrier expects: `basic(user, password)["Authorization"]`, or `Bearer …`.
-    The carrier answers 401 to any other."""
+    """The header that the carrier expects: `basic(user, password)["Authorization"]`, or `Bearer …`;
+    empty for none. The carrier answers 401 to any other."""
 
     path: ClassVar[str]
     """The listing's whole path, `/v2/phone_numbers`."""
@@ -84,7 +84,7 @@ class PlayedContract(LocalContract):
         return Reply({"error": "not found"}, 404)
 
     def authorised(self, asked: Asked) -> bool:
-        return asked.headers["Authorization"] == self.authorization
+        return (asked.headers["Authorization"] or "") == self.authorization
 
     def items(self) -> list[Any]:
         """The documented items; override it and `body` where those are not JSON."""
@@ -128,7 +128,8 @@ class PlayedContract(LocalContract):
         assert not [secret for secret in self.secrets() if secret in targets], "a secret in a URL"
 
     def secrets(self) -> set[str]:
-        return super().secrets() | {self.authorization.partition(" ")[2] or self.authorization}
+        shown = self.authorization.partition(" ")[2] or self.authorization
+        return super().secrets() | ({shown} - {""})
 
     def settings(self) -> dict[str, Any]:
         below = urlsplit(getattr(self.provider, "base_url", "")).path
@@ -158,7 +159,10 @@ class PlayedContract(LocalContract):
         if not self.params.items() <= asked.params.items():
             return Reply({"error": "a parameter is missing"}, 400)
         shown = self.paging.shown(asked, self.select(self.listed, asked))
-        return Reply(self.body(self.bend(shown))) if shown else Reply({"error": "page size"}, 400)
+        if shown is None:
+            return Reply({"error": "page size"}, 400)
+        bent = self.bend(shown)
+        return Reply(self.body(bent), headers=self.paging.headers(bent))
 
     def listings(self) -> list[Asked]:
         """The requests for the listing so far."""

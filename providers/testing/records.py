@@ -83,6 +83,7 @@ class RecordTests(PlayedContract):
                 shown = Shown(asked, [], 0, 1, 2, 1)
                 for at, value in self.paging.fields(shown).items():
                     put(body, at, value)
+                return Reply(body, headers=self.paging.headers(shown))
             elif odd == "no address":
                 user = copy.deepcopy(above[last][0])
                 put(user, self.email_at, ABSENT)
