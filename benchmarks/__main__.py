@@ -27,6 +27,7 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     throughput.many_accounts,
     throughput.one_account,
     processor.live_request,
+    processor.without_users,
     paging.large_account,
     paging.side_by_side,
     users.own_numbers,
