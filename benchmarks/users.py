@@ -27,7 +27,7 @@ STRANGERS = itertools.count(100_000)
 
 def own_numbers() -> list[Bar]:
     """500 users open the drop-down at once, twice; the same with a rule by id for each."""
-    with _people(0.15, 0.2) as urls, _serving(urls, WEB_THREADS="512") as server:
+    with _people(0.15, 0.5) as urls, _serving(urls, WEB_THREADS="512") as server:
         first = at_once(server.url, _asks(server, OWN, USERS)).check()
         after_first = _asked(urls)
         wrong = _wrong(server)
@@ -82,9 +82,9 @@ def hubspot_away() -> list[Bar]:
             ratios, own = list[float](), list[float]()
             statuses = dict[str, Any]()
             for _ in range(3):
-                well = open_loop(server.url, _mixed(server, remembered), 100, 5)
+                well = open_loop(server.url, _mixed(server, remembered), 60, 8)
                 requests.get(f"{urls['hubspot']}/mode?{mode}", timeout=10)
-                away = open_loop(server.url, _mixed(server, remembered), 100, 5)
+                away = open_loop(server.url, _mixed(server, remembered), 60, 8)
                 requests.get(f"{urls['hubspot']}/mode?well", timeout=10)
                 ratios.append(away.percentile(99, "by id") / well.percentile(99, "by id"))
                 own.append(away.percentile(99, "remembered"))

@@ -7,13 +7,13 @@ import click
 from tabulate import tabulate
 
 from helpdesk_numbers.directory.model import Directory
-from helpdesk_numbers.lookup.judge import judge
+from helpdesk_numbers.lookup.judge import Judged, judge
 from helpdesk_numbers.lookup.result import LeftOut, Number
 from helpdesk_numbers.lookup.rules import apply_rules
 from helpdesk_numbers.service import current_service
 from hubspot.errors import LookupFailed
 from hubspot.users import HubSpotUser
-from providers import PhoneNumber, Provider, ProviderError
+from providers import Provider, ProviderError
 from providers.base.provider import ANYBODY, Progress
 
 from . import progress
@@ -27,7 +27,7 @@ from .output import in_words as carrier_in_words
 SHOWN = 3
 """So many of a user's numbers stand in the table."""
 
-Listed = Mapping[str, list[PhoneNumber]]
+Listed = Mapping[str, list[Judged]]
 
 
 @click.command(cls=Command, epilog=example("users --portal-id 62515"))
@@ -72,17 +72,17 @@ def users(portal_id: int | None) -> None:
 
 def _list(
     accounts: list[Provider], show: progress.Show
-) -> tuple[dict[str, list[PhoneNumber]], dict[str, ProviderError]]:
+) -> tuple[dict[str, list[Judged]], dict[str, ProviderError]]:
     """Each account's numbers with their owners' addresses, and what failed."""
 
-    def ask(account: Provider) -> tuple[str, list[PhoneNumber] | ProviderError]:
+    def ask(account: Provider) -> tuple[str, list[Judged] | ProviderError]:
         try:
             found = list_with_timeout(account, ACCOUNT_S, ANYBODY, Progress(), PAGE_S)
         except ProviderError as error:
             return account.account, error
-        return account.account, found
+        return account.account, [judge(number, account.options.country) for number in found]
 
-    listed, failed = dict[str, list[PhoneNumber]](), dict[str, ProviderError]()
+    listed, failed = dict[str, list[Judged]](), dict[str, ProviderError]()
     of = count(len(accounts), "account")
     for name, answer in progress.each(ask, accounts, 16, lambda n: show(f"{n} of {of} asked")):
         if isinstance(answer, ProviderError):
@@ -122,13 +122,12 @@ def _unmatched(
     owned, nobodys = set[str](), list[dict[str, Any]]()
     for account in accounts:
         for number in listed.get(account.account, ()):
-            judged = judge(number, account.options.country)
-            owners = {owner.casefold() for owner in map(str, number.owners or ())}
-            owned |= owners
-            if owners and not judged.reason and not owners & of_users:
-                addresses = sorted(owner for owner in owners if "@" in owner) or sorted(owners)
+            owned |= number.owners
+            if number.owners and not number.reason and not number.owners & of_users:
+                ids = sorted(number.owners)
+                addresses = [owner for owner in ids if "@" in owner] or ids
                 nobodys.append(
-                    {"owners": addresses, "number": judged.number, "account": account.account}
+                    {"owners": addresses, "number": number.number, "account": account.account}
                 )
     know = bool(owned) or any(account.knows_owners for account in accounts)
     without = [

@@ -40,6 +40,12 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unowned: bool = False
 
     @property
+    def limits_numbers(self) -> bool:
+        """Return whether there is a number of its accounts that it might not allow."""
+        by_list = self.numbers is not None or self.names is not None
+        return by_list or self.owner is not None or self.unowned
+
+    @property
     def allows_nothing(self) -> bool:
         """Return whether a list in it is empty."""
         return self.numbers == () or self.names == () or self.accounts == ()

@@ -7,11 +7,12 @@ from functools import partial
 from weakref import WeakKeyDictionary
 
 from providers.base.errors import Unreachable
-from providers.base.provider import PhoneNumber, Provider, Query
+from providers.base.provider import Provider, Query
 
 from .breaker import Answer
 from .bulkhead import Bulkhead
 from .calls import AccountCalls, Call, answer_of
+from .judge import Judged, judge
 from .long import LongListings
 from .result import Outcome
 from .stale import LastKnownGood
@@ -53,18 +54,19 @@ class Accounts:
         run: Callable[[], None] = partial(self.make, call)
         self._bulkhead.submit(run, healthy=self._calls_of(call.account).healthy)
 
-    def answer(self, query: Query, call: Call, began: float) -> tuple[list[PhoneNumber], Outcome]:
+    def answer(self, query: Query, call: Call, began: float) -> tuple[list[Judged], Outcome]:
         """Return the call's answer, or if it failed the account's last good one, or nothing; and
         how it went, by the milliseconds since `began`."""
         account, answer = call.account, call.result()
         ms = max(0.0, round(((call.ended or time.monotonic()) - began) * 1000, 1))
         if isinstance(answer, list):
-            return answer, Outcome(account.account, account.name, "ok", ms)
+            return call.judged(), Outcome(account.account, account.name, "ok", ms)
         if not answer.account:
             answer.account, answer.provider = account.account, account.name
         stale = self.stale.find(account, query) if self.stale else None
         numbers, age_s = stale or ([], None)
-        return numbers, Outcome(account.account, account.name, answer.outcome, ms, answer, age_s)
+        outcome = Outcome(account.account, account.name, answer.outcome, ms, answer, age_s)
+        return [judge(number, account.options.country) for number in numbers], outcome
 
     def _end(self, call: Call, answer: Answer, *, counts: bool = True) -> None:
         """Learn from the call's answer, then give it to all who wait."""

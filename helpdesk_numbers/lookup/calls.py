@@ -10,6 +10,7 @@ from providers.base.provider import Provider, Query
 
 from .breaker import Answer, CircuitBreaker
 from .bulkhead import Bulkhead
+from .judge import Judged, judge
 
 MAX_CONCURRENT_CALLS = 4
 """Calls to one account that may run in a worker before another is refused. Three are usual: for a
@@ -32,6 +33,8 @@ class Call:
         self.account, self.query, self.began, self.ended = account, query, began, 0.0
         self.has_seat = has_seat
         self._answer: Answer | None = None
+        self._judged: list[Judged] | None = None
+        self._judging = threading.Lock()
         self._in_flight = threading.Lock()  # held until it has ended
         self._in_flight.acquire()
 
@@ -57,6 +60,15 @@ class Call:
         ):
             self._in_flight.release()  # the next who waits
         return Unreachable("no answer in time") if self._answer is None else self._answer
+
+    def judged(self) -> list[Judged]:
+        """Return the answer's numbers as the help desk would have them: once for all who wait."""
+        with self._judging:
+            if self._judged is None:
+                numbers = self._answer if isinstance(self._answer, list) else []
+                country = self.account.options.country
+                self._judged = [judge(number, country) for number in numbers]
+            return self._judged
 
 
 class AccountCalls:

@@ -15,13 +15,14 @@ class Judged(NamedTuple):
     """A carrier's number as the help desk would have it.
 
     `reason` says in words why it cannot be offered to anybody; None if it can. `number` is in E.164
-    unless it is no phone number.
+    unless it is no phone number. `owners` are in lower case.
     """
 
     number: str
     extension: str | None
     name: str
     reason: str | None
+    owners: frozenset[str] = frozenset()
 
 
 def judge(number: PhoneNumber, country: str | None) -> Judged:
@@ -34,7 +35,11 @@ def judge(number: PhoneNumber, country: str | None) -> Judged:
     if e164 is None:
         return Judged(text, extension or None, name, _no_number(number, text, country))
     reason = None if number.voice else "cannot take calls"
-    return Judged(e164.number, extension or e164.extension, name, reason)
+    judged = Judged(e164.number, extension or e164.extension, name, reason)
+    if number.owners:
+        owners = (text_of(owner).casefold() for owner in number.owners)
+        return judged._replace(owners=frozenset(filter(None, owners)))
+    return judged
 
 
 def _no_number(number: PhoneNumber, text: str, country: str | None) -> str:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 
 from helpdesk_numbers.directory.model import ME, Directory, Grant
 from hubspot.errors import HubSpotUnavailable
-from providers.base.provider import ANYBODY, Deadline, PhoneNumber, Provider, Query
+from providers.base.provider import ANYBODY, Deadline, Provider, Query
 
 from .accounts import Accounts
 from .bulkhead import Bulkhead
 from .calls import Call
+from .judge import Judged
 from .result import NOT_NEEDED, LeftOut, Number, Outcome, Result, StaticResults, Who
 from .rules import apply_rules, lists_all, query_for
 from .shared import SharedAnswers
@@ -126,7 +127,7 @@ class Lookup:
         deadline: Deadline,
         began: float,
         begun: Mapping[Provider, Call],
-    ) -> list[tuple[list[PhoneNumber], Outcome]]:
+    ) -> list[tuple[list[Judged], Outcome]]:
         """Each account's numbers and outcome, in order; the accounts are asked side by side."""
         queries = [query_for(grant.rules, grant.account, deadline) for grant in grants]
         full_queries = [

@@ -9,7 +9,7 @@ from helpdesk_numbers.directory.model import ME, Grant, Rule
 from hubspot.names import clean
 from providers.base.provider import ANYBODY, Deadline, PhoneNumber, Provider, Query
 
-from .judge import judge, text_of
+from .judge import Judged, judge
 from .result import LeftOut, Number
 
 
@@ -43,21 +43,20 @@ def lists_all(rules: Sequence[Rule], account: Provider) -> bool:
 
 
 def apply_rules(
-    listed: Iterable[PhoneNumber],
+    listed: Iterable[Judged],
     grant: Grant,
     numbers: dict[tuple[str, str | None], Number],
     left_out: list[LeftOut],
 ) -> None:
     """Put each number listed into `numbers`, or into `left_out` with the reason."""
-    account, rules, country = grant.account.account, grant.rules, grant.account.options.country
-    for number in listed:
-        e164, extension, name, reason = judge(number, country)
+    account, rules = grant.account.account, grant.rules
+    limited = len(rules) > 1 or rules[0].limits_numbers
+    for e164, extension, name, reason, owners in listed:
         key = e164, extension
-        reason = (
-            reason
-            or _against_all(rules, e164, name, number.owners)
-            or ("listed already" if key in numbers else None)
-        )
+        if not reason and limited:
+            reason = _against_all(rules, e164, name, owners)
+        if not reason and key in numbers:
+            reason = "listed already"
         if reason:
             left_out.append(LeftOut(e164, name, account, reason))
         else:
@@ -67,7 +66,7 @@ def apply_rules(
 def matches_nothing(rule: Rule, listed: Iterable[tuple[Provider, list[PhoneNumber]]]) -> list[str]:
     """Return a rule's parts, such as `numbers[0]`, that match no number that can take calls."""
     usable = [
-        (judged.number, judged.name, number.owners)
+        (judged.number, judged.name, judged.owners)
         for account, numbers in listed
         for number in numbers
         if not (judged := judge(number, account.options.country)).reason
@@ -82,7 +81,7 @@ def matches_nothing(rule: Rule, listed: Iterable[tuple[Provider, list[PhoneNumbe
 
 
 def _against_all(
-    rules: tuple[Rule, ...], e164: str, name: str, owners: tuple[str, ...]
+    rules: tuple[Rule, ...], e164: str, name: str, owners: frozenset[str]
 ) -> str | None:
     """Why none of the rules allows the number, or None if one does."""
     reason = _against(rules[0], e164, name, owners)
@@ -94,19 +93,18 @@ def _against_all(
     return reason
 
 
-def _against(rule: Rule, e164: str, name: str, owners: tuple[str, ...]) -> str | None:
+def _against(rule: Rule, e164: str, name: str, owners: frozenset[str]) -> str | None:
     """Why the rule keeps the number from the user, or None if it does not."""
     if rule.numbers is not None and e164 not in rule.numbers:
         return "not among the rule's numbers"
     if rule.names is not None and not _pattern(rule.names).fullmatch(_shown(name)):
         return "matches none of the rule's names"
     if rule.owner is not None or rule.unowned:
-        owned_by = {text.casefold() for owner in owners or () if (text := text_of(owner))}
-        if not owned_by:
+        if not owners:
             return None if rule.unowned else "not owned by the rule's owner"
         if rule.owner is None:
             return "owned by somebody"
-        if rule.owner.casefold() not in owned_by:
+        if rule.owner.casefold() not in owners:
             return "not owned by the rule's owner"
     return None
 

@@ -19,7 +19,11 @@ class Users(Protocol):
     """Who a portal's users are: a `Resolver` (helpdesk_numbers/users)."""
 
     def remembered(self, directory: Directory, portal_id: int, user_id: int) -> Who | None:
-        """Return who that is, if nobody needs to be asked."""
+        """Return who that is, if nobody needs to be waited for.
+
+        Raises:
+            LookupFailed: it cannot be known now: see hubspot/errors.py.
+        """
 
     def resolve(
         self, directory: Directory, portal_id: int, user_id: int, deadline: Deadline

@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 from cachetools import LRUCache
@@ -73,23 +74,33 @@ class Resolver:
         self._told: LRUCache[int, str] = LRUCache(MOST_PORTALS)
 
     def remembered(self, directory: Directory, portal_id: int, user_id: int) -> Who | None:
-        """Return who that is, if nobody needs to be waited for."""
+        """Return who that is, if nobody needs to be waited for.
+
+        Raises:
+            LookupFailed: nobody is remembered, and HubSpot is not to be asked now.
+        """
         known, now = self._known(portal_id, user_id), self._clock()
-        if known is None:
-            return None
-        if known.is_fresh(now):
+        if known and known.is_fresh(now):
             return Who("remembered", 0.0, known.user) if known.user else Who("unknown")
         portal = self._portal(directory, portal_id)
-        old = known.user is None or now - known.at >= AT_ONCE_S
-        if old or portal is None or portal.refused:
-            return None
-        try:
-            flight, is_new = self._join(portal, user_id)
-        except LookupFailed:
-            is_new = False
-        if is_new and flight:
-            self._submit(partial(self._make, portal, flight, Deadline(BACKGROUND_S)))
-        return Who("stale", 0.0, known.user)
+        if portal is None:
+            raise self._told_of(portal_id, no_token(portal_id))
+        age_s = now - known.at if known and known.user else KEPT_S
+        stale = Who("stale", 0.0, known.user) if known and age_s < KEPT_S else None
+        with self._lock:
+            error = portal.breaker.refusal(now)
+        if error:
+            failed = from_breaker(error)
+            if stale and isinstance(failed, HubSpotUnavailable):
+                return stale
+            raise failed
+        if stale and age_s < AT_ONCE_S and not portal.refused:
+            with suppress(LookupFailed):
+                flight, is_new = self._join(portal, user_id)
+                if flight and is_new:
+                    self._submit(partial(self._make, portal, flight, Deadline(BACKGROUND_S)))
+            return stale
+        return None
 
     def resolve(
         self, directory: Directory, portal_id: int, user_id: int, deadline: Deadline
