@@ -1,11 +1,15 @@
 """What stops the service from starting, and how that is said."""
 
+import subprocess
+import sys
+
 import pytest
 
 from app import create_app
 from helpdesk_numbers.settings import ConfigurationError
 from tests.support.carrier import twilio_account
 from tests.support.commands import here
+from tests.support.server import ROOT
 
 
 def faults(environ: dict[str, str]) -> tuple[str, ...]:
@@ -154,3 +158,17 @@ def test_a_variable_that_the_directory_names_has_to_be_utf8_too(environ: dict[st
     environ["DIRECTORY_TOML"] = account + '[portals.1]\naccounts = ["acme"]\n'
     [fault] = faults({**environ, "TOKEN": "a\udcffb"})
     assert fault == "accounts.acme.auth_token: the environment variable TOKEN is not UTF-8"
+
+
+def test_what_asks_hubspot_is_not_imported_where_no_rule_needs_it() -> None:
+    code = """
+import sys
+from app import create_app
+text = '[accounts.a]\\nprovider = "static"\\nnumbers = []\\n[portals.1]\\naccounts = ["a"]'
+create_app({"HUBSPOT_CLIENT_SECRET": "x", "DIRECTORY_TOML": text})
+print([name for name in sys.modules if "users" in name or name.startswith("requests")])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"

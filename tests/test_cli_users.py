@@ -13,6 +13,7 @@ from tests.support.hubspot_users import (
     HubSpotUsers,
     Person,
 )
+from tests.support.server import serving
 
 DIRECTORY = """
 [accounts.desk]
@@ -104,6 +105,17 @@ def test_a_user_is_named_by_address(settings: dict[str, str]) -> None:
         done = here(settings, "numbers", *wrong)
         assert done.returncode == 2
         assert "--user-id or --user" in done.stderr
+
+
+def test_send_and_a_running_service_take_an_address_too(settings: dict[str, str]) -> None:
+    with serving(settings) as server:
+        who = ("--user", "anna@acme.example", "--url", server.url)
+        sent = here(settings, "webhook", "send", *who)
+        assert sent.returncode == 0, sent.stderr
+        assert "Anna's line" in sent.stdout
+        asked = here(settings, "numbers", *who)
+        assert "user 1001: Anna Example <anna@acme.example>" in asked.stdout
+        assert "acme.example" not in server.output()
 
 
 def test_a_user_whom_hubspot_does_not_know_is_told(settings: dict[str, str]) -> None:
