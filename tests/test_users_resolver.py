@@ -281,6 +281,16 @@ def test_several_users_one_after_another_read_the_list_too(hubspot: HubSpotUsers
     assert len(hubspot.asked) == module.CROWD + 1
 
 
+def test_users_are_found_one_by_one_where_the_list_cannot_be_read(hubspot: HubSpotUsers) -> None:
+    hubspot.persons, answer = people(range(1, 101)), hubspot.answer
+    no_list = Reply(b"<html>", 500)
+    hubspot.answer = lambda asked: no_list if "limit" in asked.params else answer(asked)
+    ask = Asking(hubspot.url, directory())
+    ask.resolver._submit = lambda call: threading.Thread(target=call).start()
+    assert [emails(ask(i)) for i in range(1, 101)] == [(email_of(i),) for i in range(1, 101)]
+    assert len(hubspot.asked) == 101  # the list, once
+
+
 def test_a_list_that_takes_too_long_is_not_read_again(
     hubspot: HubSpotUsers, monkeypatch: pytest.MonkeyPatch
 ) -> None:

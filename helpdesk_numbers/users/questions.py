@@ -37,6 +37,11 @@ class Flight:
         self.error: LookupFailed | None = None
         self._changed, self._ended = threading.Condition(), False
 
+    @property
+    def is_list(self) -> bool:
+        """Return whether it is about all users."""
+        return self.asks_for is None
+
     def end(self, error: LookupFailed | None) -> None:
         """Wake all who wait."""
         self.error, self._ended = error, True

@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 
 from cachetools import LRUCache
@@ -149,15 +149,17 @@ class Resolver:
             known = self._known(portal.id, user_id)
             return known if known and known.is_fresh(self._clock()) else None
 
-        for listed in (True, False):  # who is not on the list may be known all the same
+        for listed in (True, False):
             flight, is_new = self._join(portal, user_id, listed=listed)
-            if flight and is_new and (background or flight.asks_for is None):
+            if flight and is_new and (background or flight.is_list):
                 self._submit(partial(self._make, portal, flight, Deadline(BACKGROUND_S)))
             elif flight and is_new:  # needs no other thread
                 self._make(portal, flight, deadline)
-            left_s = deadline.left()
-            if flight:
-                flight.wait(answered, min(left_s, PATIENCE_S) if background else left_s)
+            left_s = min(deadline.left(), PATIENCE_S) if background else deadline.left()
+            # Who is not on the list, or has no list, may be found all the same.
+            with suppress(HubSpotUnavailable) if flight and flight.is_list else nullcontext():
+                if flight:
+                    flight.wait(answered, left_s)
             if known := answered():
                 return known.user
         raise HubSpotUnavailable("HubSpot did not answer in time")
