@@ -64,25 +64,18 @@ class API:
         """
         for generation in [self._known] if self._known else GENERATIONS:
             root = f"{self._family}/{generation}"
-            try:
-                answer = self._ask(send, token, root + rest, params)
-            except HubSpotRefused as error:
-                if error.scopes:  # so the path is there
-                    self._known = generation
-                raise
+            answer = self._ask(send, token, root + rest, params)
             if answer.status == 400 and not may_be_400:
                 raise HubSpotUnavailable("HubSpot answered 400, bad request")
-            # Of a 404: is it the thing that is not there, or the path? The list is, if the path is.
-            there = answer.status != 404 or (
-                bool(rest)
-                and (
-                    self._known is not None
-                    or self._ask(send, token, root, {"limit": "1"}).status == 200
-                )
-            )
-            if there:
+            if answer.status != 404:
                 self._known = generation
-                return None if answer.status == 404 else answer
+                return answer
+            # Is it the thing that is not there, or the path? The list is there if the path is.
+            said = self._known is not None and bool(_error(answer))
+            if rest and (said or self._ask(send, token, root, {"limit": "1"}).status == 200):
+                self._known = generation
+                return None
+        self._known = None
         raise HubSpotUnavailable("what answers at HUBSPOT_API_BASE_URL is not HubSpot's API")
 
     def _ask(self, send: Send, token: str, path: str, params: Mapping[str, str]) -> Answer:
@@ -97,7 +90,10 @@ class API:
             why = "the portal's token has expired" if expired else "HubSpot refuses the token"
             raise HubSpotRefused(f"{why} (401)", f"give the portal a token that is valid: {HOW}")
         if status == 403:
-            scopes = _scopes(_error(answer)) or (self._scope,)
+            named = _scopes(_error(answer))
+            if named:  # so the path is there
+                self._known = path.split("/")[len(self._family.split("/"))]
+            scopes = named or (self._scope,)
             why = f"the portal's token lacks a scope (403): {', '.join(scopes)}"
             raise HubSpotRefused(why, f"give the app the scope {self._scope}: {HOW}", scopes)
         asked = answer.header("Retry-After")
@@ -120,7 +116,9 @@ def decode(body: bytes, kind: type[T]) -> T:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         where = f": {error}" if isinstance(error, msgspec.ValidationError) else ""
-        raise HubSpotUnavailable(f"HubSpot's answer cannot be read{where}") from None
+        raise HubSpotUnavailable(
+            f"HubSpot's answer cannot be read{where}", of_one_user=True
+        ) from None
 
 
 def _error(answer: Answer) -> Mapping[str, Any]:

@@ -44,11 +44,13 @@ class LookupFailed(Exception):
 
 class HubSpotUnavailable(LookupFailed):
     """HubSpot cannot be asked now: `retry_after_s` is how many seconds it asks us to wait, if it
-    says."""
+    says. `of_one_user`: it answered, and others' answers may be better."""
 
-    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self, message: str, retry_after_s: float | None = None, *, of_one_user: bool = False
+    ) -> None:
         super().__init__(message)
-        self.retry_after_s = retry_after_s
+        self.retry_after_s, self.of_one_user = retry_after_s, of_one_user
 
 
 class HubSpotRefused(LookupFailed):

@@ -222,7 +222,9 @@ def _asked_for(user_id: int, user: HubSpotUser | None) -> HubSpotUser | None:
     """The user; HubSpotUnavailable if it is another: whose numbers that one sees is not this
     one's business."""
     if user and user.id != user_id:
-        raise HubSpotUnavailable("HubSpot answered with another user than asked for")
+        raise HubSpotUnavailable(
+            "HubSpot answered with another user than asked for", of_one_user=True
+        )
     return user
 
 

@@ -75,6 +75,7 @@ RULE_OF_SALES = '[portals.1.team."Sales (EU)"]\naccounts = ["other"]\n'
         ('users = { owner = "me", unowned = true }', HubSpotUser(7), [SHARED]),
         ('users = { owner = "me", unowned = true }', None, [SHARED]),
         ('users = { owner = "me", accounts = ["desk"] }', user(), [ANNA]),
+        ('users = { owner = "Me" }', user(), [ANNA, OTHER]),
         ('users = { owner = "me", names = ["Ben"] }', user(), []),
         ('users = "none"\n' + RULE_OF_ANNA, user(), [SHARED]),
         ('users = "none"\n' + RULE_OF_ANNA, user("ben@acme.example"), []),
@@ -125,6 +126,9 @@ def test_rules_by_name_are_not_guessed_where_hubspot_gives_ids_of_teams_alone() 
     with pytest.raises(HubSpotRefused, match="ids of the user's teams"):
         seen(RULE_OF_SUPPORT, nameless)
     assert seen("[portals.1.team.10]\nnumbers = []", nameless) == ([], 1)
+    by_ids = '[portals.1.team.20]\nnumbers = []\n[portals.1.team.10]\nnames = ["Ben"]'
+    assert seen(by_ids, nameless) == ([BEN], 1)
+    assert len(seen("[portals.1.team.20]\nnumbers = []", nameless)[0]) == 4
     assert seen('users = "own"', nameless) == ([ANNA, OTHER], 1)
 
 
@@ -162,6 +166,7 @@ def test_the_reason_names_the_rule_and_nobody(text: str, why: str) -> None:
         ('[portals.1.team." "]', ['team." ": it has no name']),
         ('[portals.1.teams.S]', ["teams: no such option (did you mean 'team'?)"]),
         ('[portals.1."a@b.c"]', ['"a@b.c": a user\'s rule is [portals.ID.user.ID] (did you mean']),
+        ('[portals.1.user."@"]', ['user."@": not an id or an e-mail address']),
         ("token = 7", ["token: expected text"]),
         ('token = "env:NONE"', ["token: the environment variable NONE is not set"]),
     ],

@@ -97,8 +97,32 @@ def test_who_is_nowhere_is_none_whatever_the_error_looks_like(
         "/settings/users/2026-03/7",  # for which there is no scope
         "/crm/owners/2026-09/7?idProperty=userId&archived=true",
     ]
-    hubspot.then = [Reply(b"", 404)] * 3
+    answer = hubspot.answer
+    hubspot.answer = lambda asked: Reply(b"", 404) if "/8" in asked.path else answer(asked)
     assert api.find(send, TOKEN, 8) is None
+
+
+def test_a_path_that_is_gone_makes_nobody_unknown(hubspot: HubSpotUsers, send: Send) -> None:
+    """As behind a proxy that answers in place of HubSpot for a while."""
+    api = UsersAPI()
+    assert api.find(send, TOKEN, 1001)
+    hubspot.always = Reply(b"<html>404</html>", 404)
+    with pytest.raises(HubSpotUnavailable, match="HUBSPOT_API_BASE_URL"):
+        api.find(send, TOKEN, 1001)
+    hubspot.always = None
+    hubspot.generations["crm/owners"] = {"2026-03"}
+    assert api.find(send, TOKEN, 1001)
+
+
+def test_a_403_that_names_no_scope_says_nothing_about_the_path(
+    hubspot: HubSpotUsers, send: Send
+) -> None:
+    api, hubspot.then = UsersAPI(), [Reply(b"<html>blocked</html>", 403)] * 3
+    with pytest.raises(HubSpotRefused):
+        api.find(send, TOKEN, 1001)
+    hubspot.then.clear()
+    hubspot.generations["crm/owners"] = {"2026-03"}
+    assert api.find(send, TOKEN, 1001)
 
 
 def test_an_owner_who_was_deactivated_is_found_by_the_id_that_includes_inactive(
@@ -197,6 +221,7 @@ def test_missing_scopes_are_named(hubspot: HubSpotUsers, send: Send) -> None:
             "HubSpot answered 477, the portal is being moved to another data centre",
             86_400,
         ),
+        (Reply(b"", 429, {"Retry-After": "9" * 400}), "HubSpot answered 429", 86_400),
         (Reply(b"<html>", 500), "HubSpot answered 500", None),
         (Reply(b"<html>", 503, {"Retry-After": "3"}), "HubSpot answered 503", 3),
         (Reply(b"", 302, {"Location": "https://x.example"}), "HubSpot answered 302", None),

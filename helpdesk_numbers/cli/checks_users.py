@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import partial
 
 import providers
-from helpdesk_numbers.directory.model import ME, Directory, Portal
+from helpdesk_numbers.directory.model import Directory, Portal
 from helpdesk_numbers.users.asking import SendBy, no_token, sender, tokens
 from hubspot.api import HOW
 from hubspot.errors import HubSpotRefused, HubSpotUnavailable, LookupFailed
@@ -86,9 +86,9 @@ def _own(name: str, directory: Directory, portal: Portal) -> Iterator[Finding]:
     for place, rule in portal.rules_by_place():
         names = rule.accounts if rule.accounts is not None else portal.accounts
         accounts = [directory.accounts[each] for each in names]
-        own_alone = rule.owner == ME and not rule.unowned
+        own_alone = rule.is_own and not rule.unowned
         if own_alone and not any(map(_may_know_owners, accounts)):
             kinds = ", ".join(sorted({account.name for account in accounts})) or "none"
             text = f"no number can be a user's own: its accounts ({kinds}) know no owners"
-            remedy = f"write rules by name or number: {HOW.replace('says how', 'has all kinds')}"
+            remedy = "write rules by name or number: docs/who-sees-what.md has all kinds"
             yield Finding(f"{name}.{place}", False, text, remedy)

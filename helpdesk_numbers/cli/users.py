@@ -122,8 +122,10 @@ def _unmatched(
     owned, nobodys = set[str](), list[dict[str, Any]]()
     for account in accounts:
         for number in listed.get(account.account, ()):
+            if number.reason:
+                continue
             owned |= number.owners
-            if number.owners and not number.reason and not number.owners & of_users:
+            if number.owners and not number.owners & of_users:
                 ids = sorted(number.owners)
                 addresses = [owner for owner in ids if "@" in owner] or ids
                 nobodys.append(

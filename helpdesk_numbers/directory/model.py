@@ -40,6 +40,11 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unowned: bool = False
 
     @property
+    def is_own(self) -> bool:
+        """Return whether it depends on who the asking user is."""
+        return self.owner == ME
+
+    @property
     def limits_numbers(self) -> bool:
         """Return whether there is a number of its accounts that it might not allow."""
         by_list = self.numbers is not None or self.names is not None
@@ -82,13 +87,13 @@ class Portal(msgspec.Struct, frozen=True):
             if self.addresses or self.teams:
                 return True
             rule = self.users
-        return isinstance(rule, Rule) and rule.owner == ME
+        return isinstance(rule, Rule) and rule.is_own
 
     @property
     def asks(self) -> bool:
         """Return whether what any user may see depends on who that is by HubSpot."""
         rules = [*self.rules.values(), self.users]
-        mine = (isinstance(rule, Rule) and rule.owner == ME for rule in rules)
+        mine = (isinstance(rule, Rule) and rule.is_own for rule in rules)
         return bool(self.addresses or self.teams) or any(mine)
 
     def rules_by_place(self) -> Iterator[tuple[str, Rule]]:
@@ -138,14 +143,13 @@ class Portal(msgspec.Struct, frozen=True):
             return {}
         keys = {team.id for team in user.teams}
         keys |= {team.name.strip().casefold() for team in user.teams if team.name}
-        if any(team.name is None and team.id not in self.teams for team in user.teams):
+        nameless = any(team.name is None and team.id not in self.teams for team in user.teams)
+        if nameless and not all(key.isdecimal() for key in self.teams):
             from hubspot.errors import HubSpotRefused
 
-            raise HubSpotRefused(
-                "HubSpot gives the ids of the user's teams alone, and rules name teams",
-                "give the app the scope crm.objects.owners.read or settings.users.teams.read",
-                ("settings.users.teams.read",),
-            )
+            remedy = "give the app the scope settings.users.teams.read, or name teams by their ids"
+            told = f"HubSpot gives the ids of the user's teams alone: {remedy}"
+            raise HubSpotRefused(told, remedy, ("settings.users.teams.read",))
         return {key: rule for key, rule in self.teams.items() if key in keys}
 
 
@@ -206,7 +210,7 @@ class Directory:
 
 def _of_user(rule: Rule, user: "HubSpotUser | None") -> list[Rule]:
     """The rule with the user's own addresses for ME, of which one is enough."""
-    if rule.owner != ME:
+    if not rule.is_own:
         return [rule]
     owners: list[str | None] = [*user.emails] if user else []
     if not owners and rule.unowned:

@@ -11,11 +11,13 @@ from hubspot.schema import MAX_ID
 from providers.base.numbers import to_e164
 from providers.base.options import Problems, Secret, did_you_mean, validate
 
-from .model import OWN, Portal, Rule
+from .model import ME, OWN, Portal, Rule
 
 MAX_SUGGESTIONS = 20
 """How many faults may suggest the name that was meant. A suggestion compares with the names of all
 accounts, which would take minutes if ten thousand were misspelt."""
+
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 
 NOT_AN_ID = "not an id: HubSpot's are positive integers"
 NO_USER = "not an id or an e-mail address: HubSpot's ids are positive integers"
@@ -66,7 +68,7 @@ def read_portals(
         addresses: dict[str, Rule] = {}
         for user, limits in tables_in(portal.get("user", {}), at.at("user")).items():
             of_user = at.at("user").at(_quoted(user))
-            if "@" not in user:
+            if not _ADDRESS.fullmatch(user.strip()):
                 rules[_id(user, of_user, NO_USER)] = rule_of(limits, of_user)
                 continue
             address = user.strip().casefold()
@@ -111,6 +113,8 @@ def _rule(
         for index in (i for i, number in enumerate(numbers) if number is None):
             problems.at(f"numbers[{index}]").add("not a phone number")
         rule["numbers"] = tuple(number.number for number in numbers if number)
+    if str(rule.get("owner")).casefold() == ME:
+        rule["owner"] = ME
     return Rule(**rule)
 
 

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-from helpdesk_numbers.directory.model import ME, Directory, Grant
+from helpdesk_numbers.directory.model import Directory, Grant
 from hubspot.errors import HubSpotUnavailable
 from providers.base.provider import ANYBODY, Deadline, Provider, Query
 
@@ -106,7 +106,7 @@ class Lookup:
         """Calls to the accounts that list everybody's numbers, whoever is asking."""
         portal, begun = directory.portals[portal_id], dict[Provider, Call]()
         rules = [rule for rule in portal.possible_rules(user_id) if not rule.allows_nothing]
-        by_address = any(rule.owner == ME or "@" in (rule.owner or "") for rule in rules)
+        by_address = any(rule.is_own or "@" in (rule.owner or "") for rule in rules)
         for name in portal.accounts:
             account = directory.accounts[name]
             mine = [rule for rule in rules if rule.accounts is None or name in rule.accounts]

@@ -46,6 +46,9 @@ LONG_LIST_S, RUSH = 1.5, 50
 MOST_USERS, MOST_PORTALS = 20_000, 5_000
 """Remembered by a worker: some 500 bytes each. The least recently used go first."""
 
+MOST_LISTED = 5_000
+"""Users that are read of a portal's list, lest one portal make all others' forgotten."""
+
 log = logging.getLogger(__name__)
 
 
@@ -71,7 +74,7 @@ class Resolver:
         self._users: LRUCache[tuple[int, int], Known] = LRUCache(MOST_USERS)
         self._portals: LRUCache[tuple[int, Secret | None], PortalQuestions] = LRUCache(MOST_PORTALS)
         self._running: set[Flight] = set()
-        self._told: LRUCache[int, str] = LRUCache(MOST_PORTALS)
+        self._told: LRUCache[tuple[int, str], str] = LRUCache(MOST_PORTALS)
 
     def remembered(self, directory: Directory, portal_id: int, user_id: int) -> Who | None:
         """Return who that is, if nobody needs to be waited for.
@@ -84,7 +87,7 @@ class Resolver:
             return Who("remembered", 0.0, known.user) if known.user else Who("unknown")
         portal = self._portal(directory, portal_id)
         if portal is None:
-            raise self._told_of(portal_id, no_token(portal_id))
+            raise self._told_of(portal_id, "", no_token(portal_id))
         age_s = now - known.at if known and known.user else KEPT_S
         stale = Who("stale", 0.0, known.user) if known and age_s < KEPT_S else None
         with self._lock:
@@ -116,7 +119,7 @@ class Resolver:
         try:
             portal = self._portal(directory, portal_id)
             if portal is None:
-                raise self._told_of(portal_id, no_token(portal_id))
+                raise self._told_of(portal_id, "", no_token(portal_id))
             user = self._ask(portal, user_id, deadline, background=stands_in is not None)
             return Who("hubspot" if user else "unknown", self._ms_since(began), user)
         except HubSpotUnavailable:
@@ -156,6 +159,8 @@ class Resolver:
             elif flight and is_new:  # needs no other thread
                 self._make(portal, flight, deadline)
             left_s = min(deadline.left(), PATIENCE_S) if background else deadline.left()
+            if flight and flight.is_list:  # and time for one question after it
+                left_s /= 2
             # Who is not on the list, or has no list, may be found all the same.
             with suppress(HubSpotUnavailable) if flight and flight.is_list else nullcontext():
                 if flight:
@@ -175,7 +180,8 @@ class Resolver:
                 return None, False
             if flight := portal.flights.get(user_id):
                 return flight, False
-            if listed and (flight := portal.flights.get(None)):
+            flight = portal.flights.get(None)
+            if flight and (listed or len(portal.flights) >= RUSH):
                 return flight, False
             if error := portal.breaker.refusal(now):
                 raise from_breaker(error)
@@ -197,9 +203,12 @@ class Resolver:
         failed: LookupFailed | None = None
         try:
             if user_id is None:
+                listed = 0
                 for users in self._api.pages(send, portal.token):
                     self._remember(portal, {user.id: user for user in users})
                     flight.tell()
+                    if (listed := listed + len(users)) >= MOST_LISTED:
+                        break
             else:
                 found = self._api.find(send, portal.token, user_id)
                 self._remember(portal, {user_id: found})
@@ -211,14 +220,15 @@ class Resolver:
         with self._lock:
             portal.flights.pop(user_id, None)
             self._running.discard(flight)
-            portal.breaker.record(for_breaker(failed), flight.began, now)
+            if not getattr(failed, "of_one_user", False):
+                portal.breaker.record(for_breaker(failed), flight.began, now)
             portal.refused = isinstance(failed, HubSpotRefused)
             if user_id is None:
                 portal.list_at, portal.list_s = now, now - flight.began
             if failed is None:
-                self._told.pop(portal.id, None)
+                self._told.pop((portal.id, portal.token), None)
         if failed and portal.refused:
-            self._told_of(portal.id, failed)
+            self._told_of(portal.id, portal.token, failed)
         flight.end(failed)
 
     def _remember(self, portal: PortalQuestions, users: dict[int, HubSpotUser | None]) -> None:
@@ -227,10 +237,11 @@ class Resolver:
             for user_id, user in users.items():
                 self._users[portal.id, user_id] = Known(user, now)
 
-    def _told_of(self, portal_id: int, error: LookupFailed) -> LookupFailed:
-        """The error, of which the log says once what to do."""
+    def _told_of(self, portal_id: int, token: str, error: LookupFailed) -> LookupFailed:
+        """The error, of which the log says once for each token what to do."""
         with self._lock:
-            told, self._told[portal_id] = self._told.get(portal_id), str(error)
+            key = portal_id, token
+            told, self._told[key] = self._told.get(key), str(error)
         if told != str(error) and isinstance(error, HubSpotRefused):
             fields = {"portal_id": portal_id, "reason": str(error), "remedy": error.remedy}
             log.error("hubspot_refused", extra=fields)
