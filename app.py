@@ -13,7 +13,7 @@ from flask.cli import FlaskGroup
 from werkzeug.exceptions import HTTPException
 
 from helpdesk_numbers import cli, explain, logs
-from helpdesk_numbers.directory.model import DirectoryRefused
+from helpdesk_numbers.directory.model import DirectoryRefused, DirectoryUnavailable
 from helpdesk_numbers.service import Service, service_of_process
 from helpdesk_numbers.webhook import HIDDEN, MAX_BODY_BYTES, PATH, KeyedWebhook, blueprint
 from hubspot.errors import (
@@ -32,6 +32,7 @@ ANSWERS: dict[type[Exception], tuple[int, str, str | None]] = {
     AppMismatch: (403, "APP_MISMATCH", None),
     NotChannelConnection: (403, "NOT_CHANNEL_CONNECTION", None),
     DirectoryRefused: (503, "DIRECTORY_REFUSED", None),
+    DirectoryUnavailable: (503, "DIRECTORY_UNAVAILABLE", None),
     LookupFailed: (503, "HUBSPOT_UNAVAILABLE", "HubSpot cannot say now who the user is."),
     HubSpotRefused: (502, "HUBSPOT_REFUSED", "HubSpot refused to say who the user is."),
     ProviderError: (502, "PROVIDER_ERROR", "The phone provider failed."),

@@ -28,6 +28,8 @@ MORE = {
     "HUBSPOT_WEBHOOK_KEY": "security.md#the-key",
     "HUBSPOT_DEVELOPER_API_KEY": "registering.md#which-credential-is-which",
     "DIRECTORY": "directory.md",
+    "DATABASE_URL": "database.md",
+    "ENCRYPTION_KEYS": "database.md#keys",
     "HUBSPOT_PORTAL_TOKEN": "who-sees-what.md#the-token",
     "DIRECTORY_TOML": "directory.md#without-a-file",
     "PROVIDER": "providers/README.md",

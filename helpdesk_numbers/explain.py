@@ -22,6 +22,7 @@ from . import logs
 from .webhook import EXPLAIN, PATH, EnvironHeaders, called_url, read_body, who_logged
 
 if TYPE_CHECKING:
+    from helpdesk_numbers.directory.database import DatabaseDirectory
     from helpdesk_numbers.directory.file import DirectoryFile, SingleAccount
 
 HEADER = "X-Explain-Signature"
@@ -127,11 +128,11 @@ def _known(who: Who) -> dict[str, Any]:
     }
 
 
-def in_force(source: "DirectoryFile | SingleAccount") -> dict[str, Any]:
+def in_force(source: "DirectoryFile | SingleAccount | DatabaseDirectory") -> dict[str, Any]:
     """Return how large the directory in force is, and why the last edit of it is not, if so."""
-    directory = source.current()
+    portals, accounts = source.counts()
     return {
-        "portals": len(directory.portals),
-        "accounts": len(directory.accounts),
+        "portals": portals,
+        "accounts": accounts,
         "faults": [str(fault) for fault in source.faults],
     }

@@ -16,6 +16,8 @@ from providers import Provider
 from providers.base.options import Faults, Problems, in_environ, validate
 
 if TYPE_CHECKING:
+    from helpdesk_numbers.database.opening import Database
+    from helpdesk_numbers.directory.database import DatabaseDirectory
     from helpdesk_numbers.lookup.bulkhead import Bulkhead
     from helpdesk_numbers.lookup.sources import Users
     from helpdesk_numbers.scratch import ScratchFolder
@@ -76,7 +78,7 @@ class Service:
             raise ConfigurationError(error.faults) from None
 
     @cached_property
-    def directory(self) -> DirectoryFile | SingleAccount:
+    def directory(self) -> "DirectoryFile | SingleAccount | DatabaseDirectory":
         """Return where the directory in force comes from. It needs all that serving needs."""
         (account, faults), source = self._account, None
         try:
@@ -87,7 +89,31 @@ class Service:
             return source
         if account and not faults:
             return SingleAccount(account, self.settings.hubspot_portal_ids)
+        if self.settings.database_url and not faults:
+            return self._database_directory
         raise ConfigurationError(faults)
+
+    @cached_property
+    def database(self) -> "Database":
+        """Return the database and its keys, brought up to date; ConfigurationError if that cannot
+        be."""
+        from helpdesk_numbers.database.opening import open_database  # only where one is used
+
+        return open_database(self.settings)
+
+    def close(self) -> None:
+        """End the connections to the database, if it was used."""
+        if "database" in vars(self):
+            self.database.engine.dispose()
+
+    @cached_property
+    def _database_directory(self) -> "DatabaseDirectory":
+        from helpdesk_numbers.directory.database import DatabaseDirectory
+
+        database, settings = self.database, self.settings
+        return DatabaseDirectory(
+            database.engine, database.encryption, self.environ, settings.last_known_good or 5
+        )
 
     @cached_property
     def lookup(self) -> Lookup:

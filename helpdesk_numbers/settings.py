@@ -111,6 +111,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str | None,
         Meta(description="the directory itself as text; not together with `DIRECTORY`"),
     ] = None
+    database_url: Annotated[
+        Secret | None,
+        Meta(
+            description="`postgresql://…` or `sqlite:///path`: where the directory is, if neither"
+            " a file, a text nor a single account is the directory"
+        ),
+    ] = None
+    encryption_keys: Annotated[
+        tuple[Secret, ...],
+        Meta(
+            description="required with `DATABASE_URL`: encrypt every secret at rest,"
+            " comma-separated, newest first; `flask keys new` prints one"
+        ),
+    ] = ()
     provider: Annotated[
         str | None,
         Meta(description="the provider of a single account, with options `<PROVIDER>_<OPTION>`"),
@@ -168,11 +182,15 @@ def check_serving(given: Mapping[str, Any], problems: Problems) -> None:
     no_directory = not (directory or text)
     if directory and text:
         problems.at("DIRECTORY_TOML").add("not together with DIRECTORY; unset one of them")
-    elif no_directory and not given.get("provider", FAULTY):
+    elif no_directory and not (given.get("provider", FAULTY) or given.get("database_url", FAULTY)):
         problems.at("DIRECTORY").add(
-            "missing; set it, DIRECTORY_TOML, or PROVIDER for a single account"
+            "missing; set it, DIRECTORY_TOML, DATABASE_URL, or PROVIDER for a single account"
         )
-    elif no_directory and given.get("hubspot_portal_ids") == ():
+    elif no_directory and given.get("provider", FAULTY) and given.get("hubspot_portal_ids") == ():
         problems.at("HUBSPOT_PORTAL_IDS").add(
             "missing; without it, any portal that installs the app would see the account's numbers"
+        )
+    if given.get("database_url") and given.get("encryption_keys", FAULTY) == ():
+        problems.at("ENCRYPTION_KEYS").add(
+            "missing; `flask keys new` prints one: keep it as safe as the database itself"
         )

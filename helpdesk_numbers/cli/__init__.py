@@ -7,9 +7,14 @@ from flask import Flask
 from flask.cli import AppGroup
 
 COMMANDS = {
+    "accounts": "accounts:accounts",
     "channel-connection": "connection:channel_connection",
     "check": "check:check",
+    "database": "database:database",
+    "directory": "directory:directory",
+    "keys": "database:keys",
     "numbers": "numbers:numbers",
+    "portals": "portals:portals",
     "providers": "providers:group",
     "users": "users:users",
     "webhook": "webhook:webhook",

@@ -79,12 +79,13 @@ def find(
     show: "progress.Show" = lambda _: None,
 ) -> Iterator[Finding]:
     """Yield all findings as they come in. A check that fails does not keep others from theirs."""
-    run = partial(_run, Subject(service, offline, {}, portal_id))
+    subject = Subject(service, offline, {}, portal_id)
+    run = partial(_run, subject)
     yield from chain.from_iterable(
         map(run, (*checks.INSIDE, *checks_values.VALUES, *checks_platform.PLATFORM))
     )
     with suppress(ConfigurationError):  # told of above
-        directory = service.directory.current()
+        directory = subject.directory()
         if portal_id is not None and portal_id not in directory.portals:
             raise click.UsageError(f"portal {portal_id} is not in the directory")
         accounts = checks.account_checks(directory, portal_id)

@@ -65,6 +65,11 @@ class Subject(NamedTuple):
     listed: dict[str, list[PhoneNumber]]
     portal_id: int | None = None
 
+    def directory(self) -> Directory:
+        """Return the directory in force, of a database the part of the portal that is named."""
+        source = self.service.directory
+        return source.of(self.portal_id) if self.portal_id else source.current()
+
     def concerns(self, portal_id: int) -> bool:
         """Return whether that portal is checked: all are, unless one is named."""
         return self.portal_id in (None, portal_id)
@@ -133,11 +138,13 @@ def _directory(subject: Subject) -> Iterator[Finding]:
     if service.faults:
         yield Finding(name, None, SETTINGS_FIRST)
         return
-    directory = service.directory.current()
-    accounts, portals = directory.accounts, directory.portals
-    text = f"{count(len(accounts), 'account')}, {count(len(portals), 'portal')}"
+    directory = subject.directory()
+    portals, accounts = service.directory.counts()
+    text = f"{count(accounts, 'account')}, {count(portals, 'portal')}"
+    if not directory.portals and portals:
+        text += " in the database: --portal-id checks one with its accounts"
     yield Finding(name, True, text)
-    for portal_id, portal in portals.items():
+    for portal_id, portal in directory.portals.items():
         if not portal.accounts and subject.concerns(portal_id):
             yield Finding(f"portals.{portal_id}", None, "no accounts, so nobody sees a number")
 
@@ -212,7 +219,7 @@ def _account(account: Provider, owner: str | None, subject: Subject) -> Iterator
 
 def compare_rules(subject: Subject) -> Iterator[Finding]:
     """Yield the parts of rules that match nothing of what was listed."""
-    directory, listed, unknown = subject.service.directory.current(), subject.listed, 0
+    directory, listed, unknown = subject.directory(), subject.listed, 0
     no_match = "matches no number that can take calls in the user's accounts"
     for portal_id, portal in directory.portals.items():
         for place, rule in portal.rules_by_place() if subject.concerns(portal_id) else ():

@@ -28,7 +28,7 @@ def user_checks(directory: Directory, portal_id: int | None = None) -> list[Chec
 
 
 def _portal(portal_id: int, subject: Subject) -> Iterator[Finding]:
-    directory = subject.service.directory.current()
+    directory = subject.directory()
     portal, name = directory.portals[portal_id], f"portals.{portal_id}"
     yield from _own(name, directory, portal)
     settings = subject.service.settings

@@ -34,7 +34,9 @@ class Asker:
         self._send_by = sender(settings.hubspot_api_base_url)
         self._api = UsersAPI()
         try:
-            token = tokens(settings.hubspot_portal_token)(service.directory.current(), portal_id)
+            token = tokens(settings.hubspot_portal_token)(
+                service.directory.of(portal_id), portal_id
+            )
         except ConfigurationError:  # a command may run where no directory is
             token = settings.hubspot_portal_token
         if not token:

@@ -14,15 +14,15 @@ from hubspot.schema import MAX_ID
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _as_id(text: str) -> int:
-    """A HubSpot id. Its range is checked here, so that no `--help` shows 2^63 - 1."""
+def as_id(text: str) -> int:
+    """Return a HubSpot id. Its range is checked here, so that no `--help` shows 2^63 - 1."""
     return int(click.IntRange(1, MAX_ID - 1)(text))
 
 
 def user(command: F) -> F:
     """Add --user-id and --user, of which one has to be given."""
     by_id = click.option(
-        "--user-id", type=_as_id, metavar="ID", help="A user of that HubSpot account."
+        "--user-id", type=as_id, metavar="ID", help="A user of that HubSpot account."
     )
     by_address = click.option(
         "--user",
@@ -36,7 +36,7 @@ def user(command: F) -> F:
 portal = click.option(
     "--portal-id",
     "--portal",
-    type=_as_id,
+    type=as_id,
     metavar="ID",
     help="The HubSpot account. [default: the directory's portal, if it has just one]",
 )

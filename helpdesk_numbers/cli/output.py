@@ -12,6 +12,7 @@ import click
 import msgspec
 from flask.cli import AppGroup
 
+from helpdesk_numbers.service import current_service
 from providers import ProviderError
 
 _AS_JSON = f"{__name__}.as_json"
@@ -56,6 +57,8 @@ class Command(click.Command):
             raise click.ClickException(
                 f"what it says cannot be written: {error.strerror}"
             ) from None
+        finally:
+            current_service().close()
 
     def run(self, ctx: click.Context) -> Any:
         """Run the command. A group may turn its own errors into ClickExceptions here."""

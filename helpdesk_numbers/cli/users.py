@@ -41,8 +41,8 @@ def users(portal_id: int | None) -> None:
     not give its numbers.
     """
     service = current_service()
-    directory = service.directory.current()
     portal_id = portal_id or only_portal(service)
+    directory = service.directory.of(portal_id)
     if portal_id not in directory.portals:
         raise click.UsageError(f"portal {portal_id} is not in the directory")
     with progress.line() as show:

@@ -69,6 +69,14 @@ class DirectoryFile:
         """Return how many faults the file has as it is now, 0 when it is in force."""
         return len(self._faults)
 
+    def of(self, portal_id: int) -> Directory:
+        """Return the directory in force now; raises as `current` does."""
+        return self.current()
+
+    def counts(self) -> tuple[int, int]:
+        """Return how many portals and accounts there are."""
+        return len(self.current().portals), len(self.current().accounts)
+
     def current(self) -> Directory:
         """Return the directory in force, after a look at whether the file has changed.
 
@@ -157,3 +165,11 @@ class SingleAccount:
     def current(self) -> Directory:
         """Return the directory, which never changes."""
         return self._directory
+
+    def of(self, portal_id: int) -> Directory:
+        """Return the directory."""
+        return self._directory
+
+    def counts(self) -> tuple[int, int]:
+        """Return how many portals and accounts there are."""
+        return len(self._directory.portals), 1

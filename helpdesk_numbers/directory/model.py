@@ -1,7 +1,7 @@
 """Which accounts serve a portal, and which of their numbers each user may see."""
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -24,6 +24,13 @@ class DirectoryRefused(Exception):
 
 ME = "me"
 """As a rule's `owner`: the asking user, by the e-mail addresses that HubSpot has."""
+
+
+class DirectoryUnavailable(Exception):
+    """The database is away, and what it says of the portal is not known, or too old."""
+
+    def __init__(self) -> None:
+        super().__init__("The directory's database cannot be reached now.")
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -163,6 +170,8 @@ class Directory:
     def __init__(self, accounts: Mapping[str, Provider], portals: Mapping[int, Portal]) -> None:
         self.accounts = accounts
         self.portals = portals
+        self.kept: dict[Viewer, Any] = {}
+        """What a lookup keeps as long as this directory is in force."""
 
     def viewer(self, portal_id: int, user_id: int) -> Viewer | None:
         """Return portal and user as far as the directory knows them: equal viewers see the same.

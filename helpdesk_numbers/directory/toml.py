@@ -77,24 +77,25 @@ def build(
     for key in sorted(tables.keys() - {"accounts", "portals"}):
         problems.at(key).add("no such table" + did_you_mean(key, ("accounts", "portals")))
     at = problems.at("accounts")
-    listed = _resolve(tables_in(tables.get("accounts", {}), at), environ, at)
+    listed = resolve(tables_in(tables.get("accounts", {}), at), environ, at)
     accounts = dict(_accounts(listed, before.accounts if before else {}, at))
     at = problems.at("portals")
-    portals = _resolve(tables_in(tables.get("portals", {}), at), environ, at)
+    portals = resolve(tables_in(tables.get("portals", {}), at), environ, at)
     directory = Directory(accounts, dict(read_portals(portals, listed, at)))
     if not tables.get("portals"):  # a file caught while it is being written, above all
         at.add("there are none, so nobody would see a number")
     return directory
 
 
-def _resolve(value: Any, environ: Mapping[str, str], problems: Problems) -> Any:
-    """The value with every `env:NAME` in it replaced; FAULTY if one is not set, tables aside."""
+def resolve(value: Any, environ: Mapping[str, str], problems: Problems) -> Any:
+    """Return the value with every `env:NAME` in it replaced; FAULTY if one is not set, tables
+    aside."""
     before = len(problems.lines)
     if isinstance(value, dict):
-        return {key: _resolve(inner, environ, problems.at(key)) for key, inner in value.items()}
+        return {key: resolve(inner, environ, problems.at(key)) for key, inner in value.items()}
     if isinstance(value, list):
         items = enumerate(value)
-        value = [_resolve(item, environ, problems.at(f"[{index}]")) for index, item in items]
+        value = [resolve(item, environ, problems.at(f"[{index}]")) for index, item in items]
     elif isinstance(value, str) and value.startswith("env:"):
         name = value.removeprefix("env:").strip()
         value = read_variable(environ, name)

@@ -12,7 +12,7 @@ from .accounts import Accounts
 from .bulkhead import Bulkhead
 from .calls import Call
 from .judge import Judged
-from .result import NOT_NEEDED, LeftOut, Number, Outcome, Result, StaticResults, Who
+from .result import NOT_NEEDED, LeftOut, Number, Outcome, Result, Who, find_static, keep_static
 from .rules import apply_rules, lists_all, query_for
 from .shared import SharedAnswers
 from .sources import DirectorySource, Users
@@ -38,7 +38,6 @@ class Lookup:
         self._make_users = users
         self._made_users: Users | None = None
         self._lock = threading.Lock()
-        self._static = StaticResults()
         self.bulkhead = Bulkhead(threads)
         self._accounts = Accounts(deadline_s, last_known_good_s, self.bulkhead)
 
@@ -54,12 +53,12 @@ class Lookup:
         failure is raised: `Result.failure` has it.
 
         Raises:
-            DirectoryRefused: as `DirectoryFile.current` does.
+            DirectoryRefused, DirectoryUnavailable: there is no directory to go by.
             LookupFailed: the user's rule depends on who that is, which HubSpot did not say.
         """
-        directory = self._directories.current()
+        directory = self._directories.of(portal_id)
         viewer = directory.viewer(portal_id, user_id)
-        if viewer and not full and (static_result := self._static.find(directory, viewer)):
+        if viewer and not full and (static_result := find_static(directory, viewer)):
             return static_result
         began, deadline = time.monotonic(), Deadline(self._deadline_s)
         who, begun = NOT_NEEDED, dict[Provider, Call]()
@@ -75,7 +74,7 @@ class Lookup:
             outcomes.append(outcome)
         result = Result(list(numbers.values()), why, outcomes, left_out, who)
         if viewer and not full and all(grant.account.fixed for grant in grants):
-            self._static.keep(directory, viewer, result)
+            keep_static(directory, viewer, result)
         return result
 
     def _identify(

@@ -107,22 +107,15 @@ MAX_STATIC_NUMBERS = 50
 """How many results are kept, and how many numbers each may have."""
 
 
-class StaticResults:
-    """Results that cannot change while a directory is in force: all their accounts are fixed."""
+def find_static(directory: Directory, viewer: Viewer) -> Result | None:
+    """Return what this viewer sees by this directory, or None if that is not kept: it is where all
+    accounts are fixed, so that it cannot change while the directory is in force."""
+    result: Result | None = directory.kept.get(viewer)
+    return result
 
-    def __init__(self) -> None:
-        self._kept: tuple[Directory | None, dict[Viewer, Result]] = None, {}
 
-    def find(self, directory: Directory, viewer: Viewer) -> Result | None:
-        """Return what this viewer sees by this directory, or None if that is not kept."""
-        kept_for, results = self._kept
-        return results.get(viewer) if kept_for is directory else None
-
-    def keep(self, directory: Directory, viewer: Viewer, result: Result) -> None:
-        """Keep a result, in place of those of any other directory."""
-        kept_for, results = self._kept
-        if kept_for is not directory:
-            _, results = self._kept = directory, {}
-        small = len(result.numbers) + len(result.left_out) <= MAX_STATIC_NUMBERS
-        if small and len(results) < MAX_STATIC_RESULTS:
-            results[viewer] = result
+def keep_static(directory: Directory, viewer: Viewer, result: Result) -> None:
+    """Keep a result as long as the directory is in force."""
+    small = len(result.numbers) + len(result.left_out) <= MAX_STATIC_NUMBERS
+    if small and len(directory.kept) < MAX_STATIC_RESULTS:
+        directory.kept[viewer] = result

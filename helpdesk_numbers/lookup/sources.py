@@ -9,10 +9,10 @@ from .result import Who
 
 
 class DirectorySource(Protocol):
-    """Where the lookup finds the directory in force: a `DirectoryFile` or a `SingleAccount`."""
+    """Where the lookup finds the directory in force: a file or text, an account, a database."""
 
-    def current(self) -> Directory:
-        """Return the directory in force now."""
+    def of(self, portal_id: int) -> Directory:
+        """Return the directory in force now, as far as it is about this portal."""
 
 
 class Users(Protocol):

@@ -90,7 +90,7 @@ def validate(
     Of each other field, `problems` gets the first thing that is wrong. Texts become numbers and
     booleans where a field wants those, since the environment has nothing but texts.
     """
-    known, good = _fields(struct), {}
+    known, good = fields_of(struct), {}
     misspelt = [near for name in values.keys() - known.keys() for near in _near(name, known)]
     values = {**dict.fromkeys(misspelt, FAULTY), **values}
     for name in sorted(known.keys() | values.keys()):
@@ -121,7 +121,7 @@ def build(struct: type[T], values: Mapping[str, Any], problems: Problems) -> T |
     """
     before = len(problems.lines)
     good = validate(struct, values, problems)
-    if len(good) < len(_fields(struct)):
+    if len(good) < len(fields_of(struct)):
         return None
     try:
         built = struct(**good)
@@ -142,7 +142,7 @@ def in_environ(
     """
     values: dict[str, Any] = {}
     variables = Problems(prefix.upper(), problems.lines, variables=True)
-    for name, info in _fields(struct).items():
+    for name, info in fields_of(struct).items():
         text = read_variable(environ, (prefix + name).upper())
         if NOT_UTF8.search(text):
             values[name] = FAULTY
@@ -193,7 +193,8 @@ def default_of(info: FieldInfo) -> Any:
 # A large directory reads tens of thousands of tables by the same few structs and types, and what
 # `typing` says about these takes longer than all the rest.
 @cache
-def _fields(struct: type[msgspec.Struct]) -> Mapping[str, FieldInfo]:
+def fields_of(struct: type[msgspec.Struct]) -> Mapping[str, FieldInfo]:
+    """Return a struct's fields by name."""
     return {info.name: info for info in fields(struct)}
 
 
@@ -285,7 +286,7 @@ def _in_words(message: str, kind: Any) -> tuple[str, str]:
     path = path.rstrip("`")
     if (table := _table(kind)) and (match := re.match(r"Object (\w+) .*field `(.*)`", what)):
         lacks, name = match[1] == "missing", match[2]
-        text = "missing" if lacks else f"no such option{did_you_mean(name, _fields(table))}"
+        text = "missing" if lacks else f"no such option{did_you_mean(name, fields_of(table))}"
         return f"{path}.{name}", text
     if (choices := _choices(kind)) and "`array" not in what:
         return path, f"expected one of {', '.join(map(str, choices))}"

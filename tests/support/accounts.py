@@ -70,7 +70,7 @@ class Fixed:
     def __init__(self, directory: Directory) -> None:
         self.directory = directory
 
-    def current(self) -> Directory:
+    def of(self, portal_id: int) -> Directory:
         return self.directory
 
 

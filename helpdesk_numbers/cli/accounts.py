@@ -1,0 +1,232 @@
+"""`flask accounts`: the accounts in the database."""
+
+import json
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import SQLAlchemyError
+from tabulate import tabulate
+
+from helpdesk_numbers.database import rows
+from helpdesk_numbers.database.opening import Database, why
+from helpdesk_numbers.database.rows import Table, Undeciphered
+from helpdesk_numbers.database.tables import accounts as accounts_table
+from helpdesk_numbers.database.tables import portal_accounts
+from helpdesk_numbers.directory.toml import build
+from helpdesk_numbers.lookup.judge import judge
+from helpdesk_numbers.service import current_service
+from providers import ProviderError, load
+from providers.base.options import Problems, fields_of, is_secret
+from providers.base.provider import Provider
+
+from .listing import list_with_timeout
+from .output import Group, as_json, ask, count, emit, example, in_words, with_remedy
+
+T = TypeVar("T")
+
+accounts = Group("accounts", help="The accounts in the database, with their credentials.")
+
+TEST_S = 60.0
+"""What a test gets."""
+
+
+def writing(database: Database, work: Callable[[Connection], T]) -> T:
+    """Return what `work` does with a connection, in one transaction; ClickException if it fails."""
+    try:
+        with database.engine.begin() as connection:
+            return work(connection)
+    except SQLAlchemyError as error:
+        raise click.ClickException(f"nothing was changed: {why(error)}") from None
+
+
+def _stored(connection: Connection, database: Database, name: str) -> Table | Undeciphered:
+    row = connection.execute(select(accounts_table).where(accounts_table.c.name == name)).first()
+    if row is None:
+        raise click.ClickException(f"there is no account {name} in the database")
+    return rows.account_table(database.encryption, row)
+
+
+def _shown(name: str, table: Table | Undeciphered) -> dict[str, Any]:
+    """The account with `***` for its secrets."""
+    if isinstance(table, Undeciphered):
+        return {"name": name, "provider": table.provider, "secrets": "cannot be decrypted"}
+    plain, secret = rows.split_secrets(table)
+    hidden = dict.fromkeys(secret, "***")
+    return {"name": name, "provider": table["provider"], **plain, **hidden}
+
+
+@accounts.command("list", epilog=example("accounts list"))
+@as_json
+def list_() -> None:
+    """List all accounts, and how many portals each serves."""
+    database = current_service().database
+
+    def read(connection: Connection) -> list[dict[str, Any]]:
+        used: dict[str, int] = {}
+        for account in connection.scalars(select(portal_accounts.c.account)):
+            used[account] = used.get(account, 0) + 1
+        found = connection.execute(
+            select(accounts_table.c.name, accounts_table.c.provider).order_by(accounts_table.c.name)
+        )
+        return [
+            {"name": name, "provider": provider, "portals": used.get(name, 0)}
+            for name, provider in found
+        ]
+
+    found = writing(database, read)
+    table = tabulate([[*one.values()] for one in found], ["account", "provider", "portals"])
+    emit(found, [table if found else "There are none: flask accounts set NAME --provider PROVIDER"])
+
+
+@accounts.command(epilog=example("accounts show acme-us"))
+@click.argument("name")
+@as_json
+def show(name: str) -> None:
+    """Show an account's options, its secrets as ***."""
+    database = current_service().database
+    shown = _shown(name, writing(database, lambda conn: _stored(conn, database, name)))
+    emit(shown, (f"{key} = {value!r}" for key, value in shown.items()))
+
+
+@accounts.command("set", epilog=example("accounts set acme-us --provider twilio account_sid=AC…"))
+@click.argument("name")
+@click.argument("options", nargs=-1, metavar="[OPTION=VALUE]...")
+@click.option("--provider", help="Which provider; needed for a new account.")
+@click.option(
+    "--secret-file",
+    "files",
+    multiple=True,
+    metavar="OPTION=FILE",
+    help="Read a secret option from a file; - is standard input.",
+)
+@click.option("--ask", "asked", multiple=True, metavar="OPTION", help="Ask for a secret anew.")
+@as_json
+def set_(
+    name: str,
+    options: tuple[str, ...],
+    provider: str | None,
+    files: tuple[str, ...],
+    asked: tuple[str, ...],
+) -> None:
+    """Add an account, or change some of its options.
+
+    Secret options are asked for where they are needed, or read from files: they are never
+    arguments, which other programs can see. An empty value removes an option.
+    """
+    database = current_service().database
+
+    def change(connection: Connection) -> Table:
+        known = connection.scalars(select(accounts_table.c.name)).all()
+        stored = _stored(connection, database, name) if name in known else {}
+        table: Table = {} if isinstance(stored, Undeciphered) else dict(stored)
+        chosen = provider or table.get("provider") or getattr(stored, "provider", None)
+        if not chosen:
+            raise click.UsageError(f"there is no account {name} yet: give --provider")
+        table["provider"] = chosen
+        _fill_in(table, options, files, asked)
+        problems = Problems()
+        build({"accounts": {name: table}, "portals": {}}, {}, None, problems)
+        faults = [line for line in problems.lines if line.place.startswith("accounts.")]
+        if faults:
+            secret = [o for o, info in fields_of(load(chosen).Options).items() if is_secret(info)]
+            wanted = [o for o in secret if any(line.place.endswith(f".{o}") for line in faults)]
+            hints = [f"to be asked for it: --ask {option}" for option in wanted]
+            text = "\n".join(["nothing was changed:", *map(str, faults), *hints])
+            raise click.ClickException(text)
+        rows.put_accounts(connection, database.encryption, {name: table})
+        return table
+
+    shown = _shown(name, writing(database, change))
+    emit(shown, [f"Account {name} is set. Try it: flask accounts test {name}"])
+
+
+def _fill_in(
+    table: Table, options: tuple[str, ...], files: tuple[str, ...], asked: tuple[str, ...]
+) -> None:
+    """Put the options into the table, secret ones from files or by asking."""
+    try:
+        known = fields_of(load(table["provider"]).Options)
+    except (LookupError, ImportError) as error:
+        raise click.UsageError(str(error.args[0])) from None
+    secret = [option for option, info in known.items() if is_secret(info)]
+    for option, value in map(_pair, options):
+        if option in secret:
+            raise click.UsageError(
+                f"{option} is a secret, which is no argument: leave it out to be asked,"
+                f" or --secret-file {option}=FILE"
+            )
+        try:
+            table[option] = json.loads(value) if value[:1] in ("[", "{") else value
+        except ValueError as error:
+            raise click.UsageError(f"{option} is not JSON: {error}") from None
+    for option, path in map(_pair, files):
+        with click.open_file(path, encoding="utf-8") as file:
+            table[option] = file.read().strip()
+    for option in secret:
+        missing = known[option].required and option not in table
+        if option in asked or missing:
+            unanswered = click.UsageError(f"nobody is there to ask: --secret-file {option}=FILE")
+            table[option] = ask(
+                lambda text: click.prompt(text, hide_input=True), unanswered, option
+            )
+    for option in [option for option, value in table.items() if value == ""]:
+        del table[option]
+
+
+def _ask_secret(option: str) -> Any:
+    return click.prompt(option, hide_input=True)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    option, equals, value = text.partition("=")
+    if not equals:
+        raise click.UsageError(f"{text}: write OPTION=VALUE")
+    return option.strip().lower().replace("-", "_"), value
+
+
+@accounts.command(epilog=example("accounts test acme-us"))
+@click.argument("name")
+@as_json
+def test(name: str) -> None:
+    """List an account's numbers live. Exits with 1 if the carrier does not give them."""
+    database = current_service().database
+    table = writing(database, lambda connection: _stored(connection, database, name))
+    if isinstance(table, Undeciphered):
+        raise click.ClickException(
+            f"the secrets of {name} cannot be decrypted with any of ENCRYPTION_KEYS"
+        )
+    problems = Problems()
+    built = build({"accounts": {name: table}, "portals": {}}, {}, None, problems)
+    account: Provider | None = built.accounts.get(name)
+    if account is None:
+        raise click.ClickException("\n".join(map(str, problems.lines)))
+    try:
+        numbers = list_with_timeout(account, TEST_S)
+    except ProviderError as error:
+        raise click.ClickException(with_remedy(*in_words(error))) from None
+    usable = sum(judge(number, account.options.country).reason is None for number in numbers)
+    text = f"{name}: {count(len(numbers), 'number')}, {usable:,} can take calls"
+    emit({"name": name, "numbers": len(numbers), "usable": usable}, [text])
+
+
+@accounts.command(epilog=example("accounts remove acme-us"))
+@click.argument("name")
+@as_json
+def remove(name: str) -> None:
+    """Remove an account that no portal uses."""
+    database = current_service().database
+
+    def change(connection: Connection) -> None:
+        _stored(connection, database, name)
+        using = connection.scalars(
+            select(portal_accounts.c.portal_id).where(portal_accounts.c.account == name).limit(5)
+        ).all()
+        if using:
+            named = ", ".join(map(str, using))
+            raise click.ClickException(f"portals use {name}: {named}. Change these first.")
+        rows.delete_accounts(connection, [name])
+
+    writing(database, change)
+    emit({"removed": name}, [f"Account {name} is removed."])

@@ -1,0 +1,158 @@
+"""`flask portals`: the portals in the database, and their users' and teams' rules."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import click
+from sqlalchemy import Connection, select
+from tabulate import tabulate
+
+from helpdesk_numbers.database import rows
+from helpdesk_numbers.database.opening import Database
+from helpdesk_numbers.database.rows import Table, Undeciphered
+from helpdesk_numbers.database.tables import accounts as accounts_table
+from helpdesk_numbers.database.tables import portals as portals_table
+from helpdesk_numbers.directory.text import read_file
+from helpdesk_numbers.directory.toml import build
+from helpdesk_numbers.service import current_service
+from providers.base.options import Faults, Problems
+
+from .accounts import writing
+from .options import as_id
+from .output import Group, as_json, emit, example
+
+portals = Group("portals", help="The portals in the database: accounts, users' and teams' rules.")
+_id = click.argument("portal_id", type=as_id, metavar="ID")
+
+PAGE = 1_000
+
+
+def _stored(connection: Connection, database: Database, portal_id: int) -> Table:
+    found = rows.find(connection, database.encryption, portal_id)
+    if found is None:
+        raise click.ClickException(f"portal {portal_id} is not in the database")
+    return found.portal
+
+
+def _shown(portal_id: int, table: Table) -> dict[str, Any]:
+    hidden = {"token": "***"} if "token" in table else {}
+    return {"portalId": portal_id, **table, **hidden}
+
+
+@portals.command("list", epilog=example("portals list"))
+@click.option("--after", type=as_id, metavar="ID", default="1", help="Begin after this portal.")
+@as_json
+def list_(after: int) -> None:
+    """List portals by id, a thousand at most."""
+    database = current_service().database
+
+    def read(connection: Connection) -> list[dict[str, Any]]:
+        found = connection.execute(
+            select(portals_table.c.id, portals_table.c.state)
+            .where(portals_table.c.id > (after if after > 1 else 0))
+            .order_by(portals_table.c.id)
+            .limit(PAGE)
+        )
+        return [{"portalId": portal_id, "state": state} for portal_id, state in found]
+
+    found = writing(database, read)
+    lines = [tabulate([[*one.values()] for one in found], ["portal", "state"])]
+    if len(found) == PAGE:
+        lines.append(f"More: flask portals list --after {found[-1]['portalId']}")
+    emit(found, lines if found else ["There are none: flask portals set ID --account NAME"])
+
+
+@portals.command(epilog=example("portals show 62515"))
+@_id
+@as_json
+def show(portal_id: int) -> None:
+    """Show a portal's accounts and rules, its token as ***."""
+    database = current_service().database
+    table = writing(database, lambda connection: _stored(connection, database, portal_id))
+    shown = _shown(portal_id, table)
+    emit(shown, (f"{key} = {value!r}" for key, value in shown.items()))
+
+
+@portals.command("set", epilog=example("portals set 62515 --account acme-us --users own"))
+@_id
+@click.option("--account", "names", multiple=True, help="An account; of several, give each.")
+@click.option("--users", help="What users without a rule see: all, none or own.")
+@click.option(
+    "--token-file", metavar="FILE", help="Read the portal's token from a file; - is standard input."
+)
+@click.option(
+    "--from",
+    "file",
+    type=click.Path(path_type=Path),
+    help="Take the portal's whole table, rules and all, from a directory file's [portals.ID].",
+)
+@as_json
+def set_(
+    portal_id: int,
+    names: tuple[str, ...],
+    users: str | None,
+    token_file: str | None,
+    file: Path | None,
+) -> None:
+    """Add a portal, or change it. Its rules come from a file: --from."""
+    database = current_service().database
+
+    def change(connection: Connection) -> Table:
+        found = rows.find(connection, database.encryption, portal_id)
+        table: Table = dict(found.portal) if found else {}
+        if file:
+            table = _table_of(file, portal_id)
+        if names:
+            table["accounts"] = list(names)
+        if users:
+            table["users"] = users
+        if token_file:
+            with click.open_file(token_file, encoding="utf-8") as opened:
+                table["token"] = opened.read().strip()
+        named = accounts_table.c.name.in_([*table.get("accounts", ())])
+        known = connection.execute(select(accounts_table).where(named)).all()
+        stored = {row.name: rows.account_table(database.encryption, row) for row in known}
+        tables = {
+            name: {"provider": one.provider} if isinstance(one, Undeciphered) else one
+            for name, one in stored.items()
+        }
+        problems = Problems()
+        directory = {"accounts": tables, "portals": {str(portal_id): table}}
+        build(directory, current_service().environ, None, problems)
+        faults = [line for line in problems.lines if line.place.startswith("portals.")]
+        if faults:
+            raise click.ClickException("\n".join(["nothing was changed:", *map(str, faults)]))
+        rows.put_portals(connection, database.encryption, {portal_id: table})
+        return table
+
+    shown = _shown(portal_id, writing(database, change))
+    see = f"flask numbers --portal-id {portal_id} --user-id USER --explain"
+    emit(
+        shown, [f"Portal {portal_id} is set, in force within five seconds. What a user sees: {see}"]
+    )
+
+
+def _table_of(file: Path, portal_id: int) -> Table:
+    try:
+        table: Table = tomllib.loads(read_file(file))["portals"][str(portal_id)]
+    except Faults as error:
+        raise click.ClickException("\n".join(error.faults)) from None
+    except (KeyError, TypeError, ValueError):
+        raise click.ClickException(f"{file} has no table [portals.{portal_id}]") from None
+    return table
+
+
+@portals.command(epilog=example("portals remove 62515"))
+@_id
+@as_json
+def remove(portal_id: int) -> None:
+    """Remove a portal with its rules: from then on its users see no number."""
+    database = current_service().database
+
+    def change(connection: Connection) -> int:
+        return rows.delete_portals(connection, [portal_id])
+
+    if not writing(database, change):
+        raise click.ClickException(f"portal {portal_id} is not in the database")
+    emit({"removed": portal_id}, [f"Portal {portal_id} is removed."])

@@ -1,0 +1,54 @@
+"""The database as a process finds it: reached, its schema up to date, with the keys for it."""
+
+from typing import NamedTuple
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from helpdesk_numbers.settings import ConfigurationError, Settings
+
+from . import schema
+from .encryption import Encryption
+from .engine import connect
+
+
+class Database(NamedTuple):
+    """The database, and what encrypts its secrets."""
+
+    engine: Engine
+    encryption: Encryption
+
+
+def open_without_upgrade(settings: Settings) -> Database:
+    """Return the database as it is; ConfigurationError, naming each setting, if one is not good."""
+    faults = []
+    try:
+        engine = connect(settings.database_url or "")
+    except ValueError as error:
+        faults.append(f"DATABASE_URL: {error}")
+    try:
+        encryption = Encryption(settings.encryption_keys)
+    except ValueError:
+        faults.append("ENCRYPTION_KEYS: missing, or not a key: `flask keys new` prints one")
+    if faults:
+        raise ConfigurationError(faults)
+    return Database(engine, encryption)
+
+
+def open_database(settings: Settings) -> Database:
+    """Return the database, its schema brought up to date; ConfigurationError if it cannot be."""
+    database = open_without_upgrade(settings)
+    try:
+        schema.upgrade(database.engine)
+    except schema.NewerSchema as error:
+        raise ConfigurationError((f"DATABASE_URL: {error}",)) from None
+    except SQLAlchemyError as error:
+        raise ConfigurationError((f"DATABASE_URL: {why(error)}",)) from None
+    finally:
+        database.engine.dispose()  # no connection outlives a fork
+    return database
+
+
+def why(error: SQLAlchemyError) -> str:
+    """Return in words why the database did not do it; its own text may hold a password."""
+    return f"the database cannot be used ({type(getattr(error, 'orig', None) or error).__name__})"

@@ -1,0 +1,267 @@
+"""Accounts and portals as rows, in and out as the tables of a directory file.
+
+Secret options and tokens are encrypted, each for its place. Every change gets a number, its
+revision, by which readers see that something is new.
+"""
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    Select,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy import Table as SQLTable
+
+from providers import load
+from providers.base.options import Secret, fields_of, is_secret
+
+from .encryption import Encryption, Undecipherable
+from .tables import accounts, portal_accounts, portals, revisions, rules
+
+T = TypeVar("T")
+
+Table = dict[str, Any]
+"""An account or portal, as in a directory file."""
+
+
+class Undeciphered(NamedTuple):
+    """An account whose secrets cannot be decrypted."""
+
+    provider: str
+
+
+Revision = tuple[int, int, int]
+"""Of a portal and its accounts: another one if any of it was changed."""
+
+
+class Found(NamedTuple):
+    """A portal as it is in the database."""
+
+    revision: Revision
+    portal: Table
+    accounts: dict[str, Table | Undeciphered]
+
+
+def revision_of(connection: Connection, portal_id: int) -> Revision | None:
+    """Return the revision of a portal and its accounts, None if there is no such portal."""
+    row = connection.execute(
+        select(portals.c.revision, func.sum(accounts.c.revision), func.count(accounts.c.name))
+        .select_from(portals)
+        .outerjoin(portal_accounts, portal_accounts.c.portal_id == portals.c.id)
+        .outerjoin(accounts, accounts.c.name == portal_accounts.c.account)
+        .where(portals.c.id == portal_id, portals.c.state == "active")
+        .group_by(portals.c.revision)
+    ).first()
+    # The sum, for revisions only grow: the newest of two changes may be there first.
+    return (row[0], int(row[1] or 0), row[2]) if row else None
+
+
+def count(connection: Connection) -> tuple[int, int]:
+    """Return how many portals and accounts there are."""
+    of_portals = select(func.count()).select_from(portals).where(portals.c.state == "active")
+    of_accounts = select(func.count()).select_from(accounts)
+    return connection.scalars(of_portals).one(), connection.scalars(of_accounts).one()
+
+
+def find(connection: Connection, encryption: Encryption, portal_id: int) -> Found | None:
+    """Return a portal with its accounts and rules, None if there is none: by two queries."""
+    found = list(connection.execute(_with_accounts().where(
+        portals.c.id == portal_id, portals.c.state == "active"
+    )))  # fmt: skip
+    if not found:
+        return None
+    listed = connection.execute(
+        select(rules.c.kind, rules.c.key, rules.c.rule).where(rules.c.portal_id == portal_id)
+    )
+    return _found(encryption, found, list(listed))
+
+
+def _with_accounts() -> Select[Any]:
+    return (
+        select(
+            portals.c.id, portals.c.users, portals.c.token, portals.c.revision,
+            accounts.c.name, accounts.c.provider, accounts.c.options, accounts.c.secrets,
+            accounts.c.revision.label("account_revision"),
+        )
+        .outerjoin(portal_accounts, portal_accounts.c.portal_id == portals.c.id)
+        .outerjoin(accounts, accounts.c.name == portal_accounts.c.account)
+        .order_by(portals.c.id, portal_accounts.c.position)
+    )  # fmt: skip
+
+
+def _found(encryption: Encryption, rows: list[Any], listed: list[Any]) -> Found:
+    first = rows[0]
+    held = {row.name: account_table(encryption, row) for row in rows if row.name is not None}
+    changes = [row.account_revision for row in rows if row.name is not None]
+    portal: Table = {"accounts": list(held), "users": json.loads(first.users)}
+    if first.token:
+        try:
+            portal["token"] = encryption.decrypt(first.token, "portals", str(first.id), "token")
+        except Undecipherable:
+            portal["token"] = Secret()
+    for kind, key, rule in listed:
+        portal.setdefault(kind, {})[key] = json.loads(rule)
+    return Found((first.revision, sum(changes), len(held)), portal, held)
+
+
+def account_table(encryption: Encryption, row: Any) -> Table | Undeciphered:
+    """Return the account of a row of `accounts`."""
+    table = {"provider": row.provider, **json.loads(row.options)}
+    if row.secrets:
+        try:
+            secret = encryption.decrypt(row.secrets, "accounts", row.name, "secrets")
+        except Undecipherable:
+            return Undeciphered(row.provider)
+        table |= {name: Secret(text) for name, text in json.loads(secret).items()}
+    return table
+
+
+def next_revision(connection: Connection) -> int:
+    """Return the number of a change that is about to be made."""
+    made = connection.execute(insert(revisions).values(at=time.time()))
+    (number,) = made.inserted_primary_key or (0,)
+    connection.execute(delete(revisions).where(revisions.c.id < number))
+    return int(number)
+
+
+def split_secrets(table: Mapping[str, Any]) -> tuple[Table, Table]:
+    """Return an account's options without the secret ones, and these."""
+    known = fields_of(load(table["provider"]).Options)
+    secret = {n: v for n, v in table.items() if n in known and is_secret(known[n])}
+    return {n: v for n, v in table.items() if n not in secret and n != "provider"}, secret
+
+
+def put_accounts(
+    connection: Connection, encryption: Encryption, tables: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Write accounts by name, in place of any of these names."""
+    number, values = next_revision(connection), []
+    for name, table in tables.items():
+        plain, secret = split_secrets(table)
+        text = json.dumps(secret, default=str)
+        values.append(
+            {
+                "name": name,
+                "provider": table["provider"],
+                "options": json.dumps(plain, default=str),
+                "secrets": encryption.encrypt(text, "accounts", name, "secrets")
+                if secret
+                else None,
+                "revision": number,
+            }
+        )
+    _upsert(connection, accounts, accounts.c.name, values)
+
+
+def _upsert(
+    connection: Connection, table: SQLTable, key: Column[Any], values: list[dict[str, Any]]
+) -> None:
+    """Insert these rows, or update those whose key is there."""
+    known: set[Any] = set()
+    for some in _chunks([row[key.name] for row in values]):
+        known |= set(connection.scalars(select(key).where(key.in_(some))))
+    if new := [row for row in values if row[key.name] not in known]:
+        connection.execute(insert(table), new)
+    if old := [{**row, "key": row[key.name]} for row in values if row[key.name] in known]:
+        connection.execute(update(table).where(key == bindparam("key")), old)
+
+
+def _chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Parts that fit a statement: SQLite takes 32,766 parameters."""
+    for start in range(0, len(values), 5_000):
+        yield values[start : start + 5_000]
+
+
+def delete_accounts(connection: Connection, names: Sequence[str]) -> int:
+    """Delete accounts that no portal uses; return how many there were."""
+    return sum(
+        connection.execute(delete(accounts).where(accounts.c.name.in_(some))).rowcount
+        for some in _chunks(names)
+    )
+
+
+def put_portals(
+    connection: Connection, encryption: Encryption, tables: Mapping[int, Mapping[str, Any]]
+) -> None:
+    """Write portals by id with their rules, in place of any of these ids."""
+    number, values = next_revision(connection), []
+    for portal_id, table in tables.items():
+        token = table.get("token")
+        values.append(
+            {
+                "id": portal_id,
+                "users": json.dumps(table.get("users", "all")),
+                "token": token and encryption.encrypt(token, "portals", str(portal_id), "token"),
+                "state": "active",
+                "revision": number,
+            }
+        )
+    _delete_inner(connection, [*tables])
+    _upsert(connection, portals, portals.c.id, values)
+    named = [
+        {"portal_id": portal_id, "position": position, "account": name}
+        for portal_id, table in tables.items()
+        for position, name in enumerate(table["accounts"])
+    ]
+    ruled = [
+        {"portal_id": portal_id, "kind": kind, "key": key, "rule": json.dumps(rule)}
+        for portal_id, table in tables.items()
+        for kind in ("user", "team")
+        for key, rule in table.get(kind, {}).items()
+    ]
+    if named:
+        connection.execute(insert(portal_accounts), named)
+    if ruled:
+        connection.execute(insert(rules), ruled)
+
+
+def delete_portals(connection: Connection, portal_ids: Sequence[int]) -> int:
+    """Delete portals with their rules; return how many there were."""
+    _delete_inner(connection, portal_ids)
+    return sum(
+        connection.execute(delete(portals).where(portals.c.id.in_(some))).rowcount
+        for some in _chunks(portal_ids)
+    )
+
+
+def _delete_inner(connection: Connection, portal_ids: Sequence[int]) -> None:
+    for inner in (portal_accounts, rules):
+        for some in _chunks(portal_ids):
+            connection.execute(delete(inner).where(inner.c.portal_id.in_(some)))
+
+
+def all_accounts(
+    connection: Connection, encryption: Encryption
+) -> Iterator[tuple[str, Table | Undeciphered]]:
+    """Yield all accounts by name."""
+    for row in connection.execute(select(accounts).order_by(accounts.c.name)):
+        yield row.name, account_table(encryption, row)
+
+
+def all_portals(connection: Connection, encryption: Encryption) -> Iterator[tuple[int, Table]]:
+    """Yield all portals by id."""
+    ruled: dict[int, list[Any]] = {}
+    for portal_id, kind, key, rule in connection.execute(select(rules)):
+        ruled.setdefault(portal_id, []).append((kind, key, rule))
+    named: dict[int, list[str]] = {}
+    ordered = select(portal_accounts).order_by(portal_accounts.c.position)
+    for portal_id, _, name in connection.execute(ordered):
+        named.setdefault(portal_id, []).append(name)
+    for row in connection.execute(select(portals).order_by(portals.c.id)):
+        if row.state == "active":
+            table: Table = {"accounts": named.get(row.id, []), "users": json.loads(row.users)}
+            if row.token:
+                table["token"] = encryption.decrypt(row.token, "portals", str(row.id), "token")
+            for kind, key, rule in sorted(ruled.get(row.id, [])):
+                table.setdefault(kind, {})[key] = json.loads(rule)
+            yield row.id, table

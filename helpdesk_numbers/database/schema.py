@@ -1,0 +1,83 @@
+"""Is the schema that of this version? Brought up to date by whichever process comes first."""
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, text
+
+LOCK = 5_721_377_294_117
+"""The advisory lock's number, which is ours alone."""
+
+
+class NewerSchema(Exception):
+    """The database has been brought up to date by a newer version."""
+
+    def __init__(self, revision: str) -> None:
+        super().__init__(
+            f"the database's schema ({revision}) is newer than this version knows ({newest()}):"
+            " deploy the version that brought it up to date, or a later one"
+        )
+
+
+def newest() -> str:
+    """Return the revision of this version's schema."""
+    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+
+
+def status(engine: Engine) -> str | None:
+    """Return the revision of the database's schema, None if there is none yet."""
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def upgrade(engine: Engine) -> bool:
+    """Bring the schema up to date; return whether that needed anything.
+
+    Raises:
+        NewerSchema: it is newer than this version.
+    """
+    if _is_up_to_date(status(engine)):
+        return False
+    with engine.connect() as connection, _locked(connection):
+        current = MigrationContext.configure(connection).get_current_revision()
+        if _is_up_to_date(current):
+            return False
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    return True
+
+
+def _is_up_to_date(revision: str | None) -> bool:
+    if revision is None:
+        return False
+    scripts = ScriptDirectory.from_config(_config())
+    if revision not in {script.revision for script in scripts.walk_revisions()}:
+        raise NewerSchema(revision)
+    return revision == scripts.get_current_head()
+
+
+class _locked:  # noqa: N801 - used as a function
+    """A transaction that one process has at a time, over its end."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        if self._connection.dialect.name == "sqlite":
+            self._connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:  # of the transaction, so that pgbouncer cannot hand it to another session
+            self._connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._connection.commit()
+        else:
+            self._connection.rollback()
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "helpdesk_numbers.database:migrations")
+    return config
