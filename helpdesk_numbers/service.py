@@ -89,7 +89,7 @@ class Service:
             return source
         if account and not faults:
             return SingleAccount(account, self.settings.hubspot_portal_ids)
-        if self.settings.database_url and not faults:
+        if not faults and self.settings.database_url:
             return self._database_directory
         raise ConfigurationError(faults)
 

@@ -91,7 +91,7 @@ def _lines(todo: list[Change], really: bool) -> Iterator[str]:
         yield f"Done: {told}." if really else f"Would {told}. Nothing was changed: add --apply."
 
 
-@directory.command(epilog=example("directory export > directory.toml"))
+@directory.command(epilog=example("directory export"))
 @click.option("--with-secrets", is_flag=True, help="Secrets too: keep the file safe.")
 def export(with_secrets: bool) -> None:
     """Print the directory as a file: `flask directory import` takes it.
