@@ -21,7 +21,6 @@ from providers.base.provider import Query
 from tests.support.accounts import wait_until
 from tests.support.postgres import KEY, new_database, postgres
 
-QUERY = Query()
 TEXT = """
 [accounts.us]
 provider = "twilio"
@@ -193,15 +192,15 @@ def test_secrets_are_encrypted_and_bound_to_their_place(desk: Desk) -> None:
         connection.execute(text(insert))
     directory = desk.source.of(62515)
     with pytest.raises(Exception, match="cannot be decrypted"):
-        directory.accounts["eu"].ask(QUERY)
+        directory.accounts["eu"].ask(Query())
 
 
 def test_with_a_lost_key_those_accounts_are_refused_and_the_others_go_on(desk: Desk) -> None:
     with_another = Desk(desk.engine, new_key())
     directory = with_another.source.of(62515)
-    assert [n.number for n in directory.accounts["desk"].ask(QUERY)] == ["+12025550143"]
+    assert [n.number for n in directory.accounts["desk"].ask(Query())] == ["+12025550143"]
     with pytest.raises(Exception, match="ENCRYPTION_KEYS") as raised:
-        directory.accounts["us"].ask(QUERY)
+        directory.accounts["us"].ask(Query())
     assert type(raised.value).__name__ == "Refused"
     assert "write them anew" in raised.value.remedy  # type: ignore[attr-defined]
     rotated = Desk(desk.engine, new_key(), KEY)
