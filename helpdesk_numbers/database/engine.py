@@ -41,7 +41,14 @@ def connect(text: str) -> Engine:
         return engine
     # Behind pgbouncer in transaction mode a prepared statement may be another connection's:
     # https://www.psycopg.org/psycopg3/docs/advanced/prepare.html#using-prepared-statements-with-pgbouncer
-    arguments = {"prepare_threshold": None, "connect_timeout": CONNECT_S}
+    arguments = {
+        "prepare_threshold": None,
+        "connect_timeout": CONNECT_S,
+        # A host that is gone says nothing: https://www.postgresql.org/docs/current/libpq-connect.html
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+    }
     return create_engine(
         url, connect_args=arguments, pool_size=POOL_SIZE, max_overflow=0, pool_timeout=CONNECT_S
     )

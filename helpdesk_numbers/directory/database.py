@@ -30,8 +30,9 @@ log = logging.getLogger(__name__)
 FRESH_S, LOOK_S = 4.5, 2.0
 """How long a portal is taken for what was read; from when on it is looked at in the background."""
 
-WAIT_S, AWAY_WAIT_S = 2.0, 0.05
-"""How long a request waits for the database; while it is away, and the portal is known."""
+WAIT_S, KNOWN_WAIT_S = 2.0, 0.5
+"""How long a request waits for the database: for a portal that is not known, and for one that is.
+While the database is away, the latter is not waited for at all."""
 
 MOST_PORTALS = 2_000
 """Kept by a process, some ten kilobytes each. The least recently asked for go first."""
@@ -105,7 +106,8 @@ class DatabaseDirectory:
         if kept and age_s < FRESH_S:
             return kept.directory
         stands_in = kept if kept and age_s < self._max_age_s else None
-        reading.done.wait(AWAY_WAIT_S if stands_in and self._away else WAIT_S)
+        known_wait_s = 0 if self._away else KNOWN_WAIT_S
+        reading.done.wait(known_wait_s if stands_in else WAIT_S)
         if not reading.done.is_set():
             self._away = True
         with self._lock:
