@@ -49,6 +49,11 @@ def words(provider: str, body: Any) -> str:
         ),
         ("bandwidth", {"error": "invalid_client"}, " with code invalid_client"),
         ("sinch", {"error": {"code": 404, "status": "NOT_FOUND"}}, " with code NOT_FOUND"),
+        (
+            "teams",
+            {"error": {"code": "forbidden", "innerError": {"request-id": ID}}},
+            f" with code forbidden, request {ID}",
+        ),
         ("webex", {"errors": [{"errorCode": 4008}]}, " with code 4008"),
     ],
 )

@@ -27,6 +27,11 @@ from providers.base import paging
         (paging.count_up("page", 1, full=True), {"page": 1}, None),
         (paging.count_up("page", None, full=True), {"page": 1}, {"page": 2}),
         (paging.count_up("page", None), {"page": 1}, None),
+        (paging.offset("skip", 7, full=True), {"skip": 0, "top": 9}, {"skip": 7, "top": 9}),
+        (paging.offset("skip", 7, full=True), {"skip": "7"}, {"skip": 14}),
+        (paging.offset("skip", 7, full=False), {"skip": 7}, None),
+        (paging.offset("skip", 0, full=True), {"skip": 7}, None),
+        (paging.offset("skip", 7, full=True), {}, None),
     ],
 )
 def test_a_paging_rule_gives_the_next_request(rule: Any, params: JSON, following: Any) -> None:

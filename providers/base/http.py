@@ -70,6 +70,7 @@ class HTTPProvider(Provider):
     """
 
     base_url: ClassVar[str]
+    """May name options in braces: `https://{region}.larkline.example`."""
 
     Reply: ClassVar[Any] = Any
     """The type that an answer's JSON is decoded to: a msgspec Struct that names the fields wanted,
@@ -115,8 +116,12 @@ class HTTPProvider(Provider):
         return type(self).first_users is not HTTPProvider.first_users
 
     def base(self) -> str:
-        """Return the URL that requests go below; carriers with a host a tenant override it."""
-        return self.options.base_url or self.base_url
+        """Return the URL that requests go below."""
+        return self.options.base_url or self.filled(self.base_url)
+
+    def filled(self, url: str) -> str:
+        """Return a URL with the options that it names in braces."""
+        return url.format_map(msgspec.structs.asdict(self.options))
 
     def headers(self) -> Mapping[str, str]:
         """Return the headers of every request, authorisation above all: see `basic`, `bearer`."""

@@ -49,7 +49,8 @@ class OAuthProvider(HTTPProvider):
     """An HTTPProvider whose requests carry a token: it says where to get one, and with what."""
 
     oauth_url: ClassVar[str]
-    """A path below `base_url`, or a whole URL where tokens come from another host."""
+    """A path below `base_url`, or a whole URL where tokens come from another host. It may name
+    options in braces."""
 
     token_waits_s: ClassVar[tuple[float, ...]] = (0.0,)
     """How long at most to wait, at random, before a kept token that was refused is replaced and,
@@ -119,7 +120,8 @@ class OAuthProvider(HTTPProvider):
             self._lock.release()
 
     def _renew(self, wanted: TokenRequest, listing: Listing) -> None:
-        url = self.options.oauth_url or urljoin(self.base().rstrip("/") + "/", self.oauth_url)
+        told = self.options.oauth_url or self.filled(self.oauth_url)
+        url = urljoin(self.base().rstrip("/") + "/", told)
         asked_at = time.monotonic()
         tokens = Listing(url, listing.query, self.retry_after, self.explain)
         answer = tokens.post(url, wanted.form, wanted.headers)

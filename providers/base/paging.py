@@ -105,6 +105,26 @@ def count_up(
     return Ahead(following, rest) if side_by_side and last else following
 
 
+def offset(parameter: str, came: int, *, full: bool) -> Next | None:
+    """Ask for what comes after this page's `came` numbers: its `parameter` and what came, whatever
+    was asked for. `full` says whether there may be more; an empty page has nothing after it.
+
+    Only the page of a request that names `parameter` leads on: after a link, links do.
+
+    Teams (`$skip`).
+    """
+    if not (full and came):
+        return None
+
+    def following(request: Request) -> Request | None:
+        if parameter not in request.params:
+            return None
+        start = int(str(request.params[parameter])) + came
+        return Request(request.path, {**request.params, parameter: start})
+
+    return following
+
+
 def _number(request: Request, parameter: str) -> int:
     return int(str(request.params.get(parameter, 1)))
 

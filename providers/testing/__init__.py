@@ -21,7 +21,17 @@ that serves imports it.
 import pytest
 
 from .carrier import Asked, Carrier, Fault, Reply
-from .paging import ABSENT, ByLink, ByLinkHeader, ByNumber, ByToken, Paging, Shown, Unpaged
+from .paging import (
+    ABSENT,
+    ByLink,
+    ByLinkHeader,
+    ByNumber,
+    ByOffset,
+    ByToken,
+    Paging,
+    Shown,
+    Unpaged,
+)
 
 # A failure then shows the values. It has to come before these modules are imported.
 pytest.register_assert_rewrite(
@@ -38,6 +48,7 @@ __all__ = [
     "ByLink",
     "ByLinkHeader",
     "ByNumber",
+    "ByOffset",
     "ByToken",
     "Carrier",
     "Fault",

@@ -41,7 +41,7 @@ class OAuthContract(ProviderContract):
     def oauth_url(self) -> str:
         url = getattr(self.provider, "oauth_url", None)
         assert isinstance(url, str), "the provider says no oauth_url"
-        return url
+        return url.format_map(self.options)
 
     def settings(self) -> dict[str, Any]:
         elsewhere = urlsplit(self.oauth_url()).netloc

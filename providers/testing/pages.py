@@ -33,7 +33,7 @@ class PageTests(PlayedContract):
         self.listed = [self.make(index) for index in range(total)]
         found = self.account().ask(Query())
         assert [e164(number) for number in found] == [made(index) for index in range(total)]
-        assert len(self.listings()) == max(1, -(-total // largest))
+        assert len(self.listings()) == self.paging.fewest(total)
         if self.name_at:
             assert [number.name for number in found] == [f"Line {n}" for n in range(total)]
 

@@ -1,5 +1,6 @@
 """How the carrier of the contract splits its list over pages, and what a page says about itself."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -56,6 +57,10 @@ class Paging:
         """Where the page asked for starts."""
         raise NotImplementedError
 
+    def fewest(self, total: int) -> int:
+        """How many requests it takes at least to list so many numbers."""
+        return max(1, -(-total // self.largest))
+
     def fields(self, shown: Shown) -> dict[str, Any]:
         """What the page says about itself, by place."""
         return {self.total_at: shown.total} if self.total_at else {}
@@ -85,6 +90,20 @@ class ByNumber(Paging):
             self.size_at: shown.size,
         }
         return super().fields(shown) | {at: value for at, value in said.items() if at}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ByOffset(Paging):
+    """Pages asked for by how many numbers come before them: Teams."""
+
+    offset: str
+
+    def start(self, params: Mapping[str, str], size: int) -> int:
+        return int(params.get(self.offset, 0))
+
+    def fewest(self, total: int) -> int:
+        """Where no total is told, only another page shows that a full one was the last."""
+        return super().fewest(total) if self.total_at else total // self.largest + 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,8 +177,9 @@ class Unpaged(Paging):
 
 
 def put(body: Any, at: str, value: Any) -> None:
-    """Set, or with ABSENT remove, the field of `body` at a dotted place."""
-    *above, name = at.split(".")
+    """Set, or with ABSENT remove, the field of `body` at a dotted place; a dot of a name's own has
+    a backslash before it."""
+    *above, name = (key.replace(r"\.", ".") for key in re.split(r"(?<!\\)\.", at))
     for key in above:
         if not isinstance(body.get(key), dict):
             body[key] = {}

@@ -69,6 +69,9 @@ class PlayedContract(LocalContract):
     email_at: ClassVar[str] = ""
     """Where in the answer to a search for users their list sits, and in a user the address."""
 
+    users_paging: ClassVar[Paging | None] = None
+    """How that answer is split over pages, if not as numbers are."""
+
     params: ClassVar[Mapping[str, str]] = {}
     """Parameters that each request for the listing must have: the carrier answers 400 without."""
 

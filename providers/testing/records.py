@@ -81,9 +81,10 @@ class RecordTests(PlayedContract):
             if odd == "a page before it":
                 above[last] = []
                 shown = Shown(asked, [], 0, 1, 2, 1)
-                for at, value in self.paging.fields(shown).items():
+                paging = self.users_paging or self.paging
+                for at, value in paging.fields(shown).items():
                     put(body, at, value)
-                return Reply(body, headers=self.paging.headers(shown))
+                return Reply(body, headers=paging.headers(shown))
             elif odd == "no address":
                 user = copy.deepcopy(above[last][0])
                 put(user, self.email_at, ABSENT)
