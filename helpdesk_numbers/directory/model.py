@@ -201,7 +201,7 @@ class Directory:
         rules, why = portal.rules_for(user_id, user)
         mine = [one for rule in rules for one in _of_user(rule, user)]
         if rules and not mine:
-            return [], f"{why}, and HubSpot has no address of this user"
+            return [], f"{why}, and HubSpot has no address of this user" if user else why
         allowing = [rule for rule in mine if not rule.allows_nothing]
         if mine and not allowing:
             return [], "user's rule allows no number"
