@@ -155,12 +155,15 @@ def judge(name: str, prism: Path, path: Path, options: Mapping[str, Any], *flags
 
 
 def up_to_the_end(account: Provider, query: Query, outcome: Outcome) -> Iterator[PhoneNumber]:
-    """The numbers. An example's next link leads to itself or away, both of which we refuse."""
+    """The numbers. An example's next link leads to itself or away, both of which we refuse; its
+    total is not that of its numbers, which is held against a first listing alone."""
+    query.progress.restart()
     try:
         yield from account.list_numbers(query)
     except ProviderError as error:
         circle = str(error).endswith(("was followed before", "names another host"))
-        if not (circle or (outcome.astray and getattr(error, "status", None) == 404)):
+        status = getattr(error.__cause__ or error, "status", None)
+        if not (circle or (outcome.astray and status == 404)):
             raise
 
 
