@@ -95,6 +95,8 @@ def post_fork(server: _Any, worker: _Any) -> None:
     """
     with _suppress(Exception):  # the requests answer it; raised here, it would end the master
         _service.directory.current()
+    if _service.instances:
+        _service.instances.begin()
 
 
 # A management surface in $HOME that nobody here uses; with a read-only $HOME it only warns.

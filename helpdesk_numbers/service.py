@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from helpdesk_numbers.database.opening import Database
     from helpdesk_numbers.directory.database import DatabaseDirectory
     from helpdesk_numbers.lookup.bulkhead import Bulkhead
+    from helpdesk_numbers.lookup.instances import RedisAnswers
     from helpdesk_numbers.lookup.sources import Users
     from helpdesk_numbers.scratch import ScratchFolder
 
@@ -34,6 +35,7 @@ class Service:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.environ = environ
+        self.instances: RedisAnswers | None = None
 
     @cached_property
     def _values(self) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -141,10 +143,17 @@ class Service:
         )
 
     def share_answers(self) -> "ScratchFolder | None":
-        """Let the workers forked from now on share last good answers, if they are kept at all;
-        return the folder to remove at the end."""
-        if not self.settings.last_known_good:
+        """Let the workers forked from now on share last good answers, if they are kept at all, and
+        by Redis those of other instances; return the folder to remove at the end."""
+        settings = self.settings
+        if not settings.last_known_good:
             return None
+        if url := settings.redis_url:
+            from helpdesk_numbers.lookup.instances import RedisAnswers
+
+            secrets = settings.hubspot_client_secret
+            self.instances = RedisAnswers(url, secrets, settings.last_known_good)
+            self.lookup.share(None, self.instances)
         from helpdesk_numbers.lookup.sqlite import SQLiteAnswers  # not above: servers alone
         from helpdesk_numbers.scratch import ScratchFolder
 
@@ -153,7 +162,7 @@ class Service:
         except OSError as error:
             log.warning("last good answers are not shared among workers: %s", error.strerror)
             return None
-        self.lookup.share(SQLiteAnswers(folder.path, self.settings.last_known_good))
+        self.lookup.share(SQLiteAnswers(folder.path, settings.last_known_good), self.instances)
         return folder
 
 

@@ -6,6 +6,7 @@ this table, and a fault of a setting shows its description.
 
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
+from urllib.parse import parse_qsl, urlsplit
 
 import click
 import msgspec
@@ -38,6 +39,24 @@ class WebhookKey(Secret):
         """Return the key; ValueError if it could be guessed, or mangled on its way in a URL."""
         if len(text) < 20 or not (text.isascii() and text.isalnum()):
             raise ValueError("too short, or with other characters than letters and digits")
+        return super().__new__(cls, text)
+
+
+class RedisURL(Secret):
+    """Where last good answers are shared. It may hold a password."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> "RedisURL":
+        """Return the URL; ValueError if it is none of a Redis, or has options that are not read."""
+        url = urlsplit(text)  # `port` raises too
+        options = {name for name, _ in parse_qsl(url.query, keep_blank_values=True)}
+        if url.scheme not in ("redis", "rediss") or not url.hostname or url.port == 0:
+            raise ValueError("not redis://HOST:PORT or rediss://HOST:PORT")
+        if options - {"db", "ssl_cert_reqs", "ssl_ca_certs", "ssl_check_hostname"}:
+            raise ValueError("has other options than ssl_cert_reqs, ssl_ca_certs and db")
+        if not url.path.strip("/").isdecimal() and url.path not in ("", "/"):
+            raise ValueError("the path is not the number of a database")
         return super().__new__(cls, text)
 
 
@@ -147,6 +166,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             ge=0, description="seconds for which a last good answer may stand in; `0` turns it off"
         ),
     ] = 600
+    redis_url: Annotated[
+        RedisURL | None,
+        Meta(
+            description="`redis://` or `rediss://`: instances share last good answers there;"
+            " with `?ssl_cert_reqs=none`, its certificate is not verified"
+        ),
+    ] = None
     log_format: Annotated[
         Literal["json", "text"], Meta(description="`text` is easier for people to read")
     ] = "json"

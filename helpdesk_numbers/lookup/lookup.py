@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from helpdesk_numbers.directory.model import Directory, Grant
 from hubspot.errors import HubSpotUnavailable
@@ -16,6 +17,9 @@ from .result import NOT_NEEDED, LeftOut, Number, Outcome, Result, Who, find_stat
 from .rules import apply_rules, lists_all, query_for
 from .shared import SharedAnswers
 from .sources import DirectorySource, Users
+
+if TYPE_CHECKING:
+    from .instances import RedisAnswers
 
 
 class Lookup:
@@ -41,10 +45,10 @@ class Lookup:
         self.bulkhead = Bulkhead(threads)
         self._accounts = Accounts(deadline_s, last_known_good_s, self.bulkhead)
 
-    def share(self, shared: SharedAnswers) -> None:
-        """Share last good answers with the instance's other workers."""
+    def share(self, shared: SharedAnswers | None, instances: "RedisAnswers | None" = None) -> None:
+        """Share last good answers with the instance's other workers, and with other instances."""
         if self._accounts.stale:
-            self._accounts.stale.shared = shared
+            self._accounts.stale.shared, self._accounts.stale.instances = shared, instances
 
     def look_up(self, portal_id: int, user_id: int, *, full: bool = False) -> Result:
         """Return the numbers that the user may see now, in time whatever the carriers do.

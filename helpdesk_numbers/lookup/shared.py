@@ -1,11 +1,10 @@
-"""What the workers of an instance, and later the instances, share of an account's answers.
+"""What the workers of an instance, and the instances, share of an account's answers.
 
 Times are seconds of the monotonic clock, which is one for all processes of a machine.
 """
 
 import hashlib
 import hmac
-import os
 import threading
 from typing import Any, NamedTuple, Protocol
 from weakref import WeakKeyDictionary
@@ -51,13 +50,13 @@ class SharedAnswers(Protocol):
 class Digests:
     """Accounts as keys: with other options, above all other credentials, it is another."""
 
-    def __init__(self) -> None:
-        self._key = os.urandom(32)  # so that nobody can try credentials on the digests
+    def __init__(self, key: bytes) -> None:
+        self._key = key  # so that nobody else can try credentials on the digests
         self._known: WeakKeyDictionary[Provider, bytes] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
     def __call__(self, account: Provider) -> bytes:
-        """Return the account's digest, the same in all processes forked from one."""
+        """Return the account's digest, the same in all processes that have the key."""
         with self._lock:
             digest = self._known.get(account)
         if digest is None:
@@ -67,6 +66,16 @@ class Digests:
             with self._lock:
                 self._known[account] = digest
         return digest
+
+    def of(self, account: Provider, part: str) -> bytes:
+        """Return the digest of a part of the account, such as what it was asked for."""
+        message = self(account) + part.encode("utf-8", "surrogatepass")
+        return hmac.digest(self._key, message, hashlib.sha256)
+
+
+def asked(query: Query) -> str:
+    """Return what a query asks for, as text."""
+    return repr((query.numbers, query.names, query.owner))
 
 
 def _plain(value: object) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from helpdesk_numbers.shared_file import SharedFile, Worker
 from providers.base.provider import Provider, Query
 
-from .shared import Digests, Kept, decode, encode
+from .shared import Digests, Kept, asked, decode, encode
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -39,13 +39,13 @@ class SQLiteAnswers:
         self._max_age_s = max_age_s
         self._max_bytes = min(MAX_BYTES, room.f_bavail * room.f_frsize // 4)
         self._untold: dict[bytes, float] = {}  # refusals that could not be written yet
-        self._digest = Digests()
+        self._digest = Digests(os.urandom(32))
         self._writer = Worker(MOST_WAITING)
         self._lock = threading.Lock()
 
     def put(self, account: Provider, query: Query, answer: Kept) -> None:
         """Have this process's writer keep an answer."""
-        key = self._digest(account), _asked(query)
+        key = self._digest(account), asked(query)
 
         def write() -> None:
             row = *key, answer.began, answer.at, encode(answer.numbers)
@@ -83,7 +83,7 @@ class SQLiteAnswers:
         row = self._run(
             lambda connection: connection.execute(
                 "SELECT numbers, began, at FROM answers WHERE account = ? AND query = ? AND at > ?",
-                [self._digest(account), _asked(query), time.monotonic() - self._max_age_s],
+                [self._digest(account), asked(query), time.monotonic() - self._max_age_s],
             ).fetchone()
         )
         return Kept(decode(row[0]), row[1], row[2]) if row else None
@@ -147,7 +147,3 @@ class SQLiteAnswers:
         """End the lease."""
         ended = "DELETE FROM leases WHERE account = ?", [self._digest(account)]
         self._run(lambda connection: connection.execute(*ended))
-
-
-def _asked(query: Query) -> str:
-    return repr((query.numbers, query.names, query.owner))

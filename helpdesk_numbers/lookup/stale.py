@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
 
 from cachetools import TTLCache
@@ -13,6 +13,9 @@ from providers.base.provider import PhoneNumber, Provider, Query
 
 from .breaker import Answer
 from .shared import Kept, SharedAnswers
+
+if TYPE_CHECKING:
+    from .instances import RedisAnswers
 
 MAX_BYTES = 16 * 1024 * 1024
 """For one worker, about 60,000 numbers in at most 16,000 answers. The least recently used go
@@ -32,8 +35,8 @@ class LastKnownGood:
     """Answers younger than `max_age_s`, each under its account and what was asked for.
 
     An account is the object, so that one whose credentials were changed in the directory starts
-    with nothing. `shared` is where an instance's workers find each other's. `clock` gives seconds
-    and only goes forward.
+    with nothing. `shared` is where an instance's workers find each other's, `instances` where the
+    instances do. `clock` gives seconds and only goes forward.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class LastKnownGood:
         max_bytes: int = MAX_BYTES,
     ) -> None:
         self.shared: SharedAnswers | None = None
+        self.instances: RedisAnswers | None = None
         self._clock, self._max_age_s, self._max_bytes = clock, max_age_s, max_bytes
         self._looked_at: TTLCache[tuple[Provider, Query], bool] = TTLCache(1_000, EVERY_S, clock)
         self._put_at: TTLCache[tuple[Provider, Query], bool] = TTLCache(1_000, EVERY_S, clock)
@@ -67,9 +71,13 @@ class LastKnownGood:
                     if self.shared and (account, query) not in self._put_at:
                         self._put_at[account, query] = True
                         self.shared.put(account, query, entry.kept)
+                    if self.instances:
+                        self.instances.put(account, query, entry.kept)
             elif isinstance(answer, Refused) and answer.status in (401, 403):
                 if self.shared:
                     self.shared.refuse(account, self._clock())
+                if self.instances:
+                    self.instances.refuse(account, self._clock())
                 self._forget(account, self._clock())
 
     def _forget(self, account: Provider, at: float) -> None:
@@ -81,10 +89,15 @@ class LastKnownGood:
     def find(self, account: Provider, query: Query) -> tuple[list[PhoneNumber], float] | None:
         """Return the younger of the answers to this query and to everything, and its age in
         seconds; None if there is none. The rule is not applied."""
+        keys = {(account, query), (account, account.full(query))}
         with self._lock:
-            keys = {(account, query), (account, account.full(query))}
             if self.shared:
                 self._learn(self.shared, account, keys)
+            known = {key: self._answers.get(key) for key in keys} if self.instances else {}
+        if self.instances:
+            times = {key[1]: e.kept.at if e else float("-inf") for key, e in known.items()}
+            self.instances.look(account, times, self._learn_of_instances)
+        with self._lock:
             entries = filter(None, map(self._answers.get, keys))
             kept = max((entry.kept for entry in entries), key=lambda kept: kept.at, default=None)
             age_s = self._clock() - kept.at if kept else 0
@@ -101,10 +114,25 @@ class LastKnownGood:
             return
         self._looked_at.update(dict.fromkeys(keys, True))
         for key in keys:
-            found, mine = shared.newest(*key), self._answers.get(key)
-            refused = found and found.began <= self._refused_at.get(account, float("-inf"))
-            if found and not refused and (mine is None or mine.kept.at < found.at):
-                self._answers[key] = _Entry(found, _size(found.numbers))
+            if found := shared.newest(*key):
+                self._take(key, found)
+
+    def _learn_of_instances(
+        self, account: Provider, refused_at: float, found: dict[Query, Kept]
+    ) -> None:
+        """Take over what other instances know of the account; their refusal is the workers' too."""
+        with self._lock:
+            if refused_at > self._refused_at.get(account, float("-inf")):
+                self._forget(account, refused_at)
+                if self.shared:
+                    self.shared.refuse(account, refused_at)
+            for query, kept in found.items():
+                self._take((account, query), kept)
+
+    def _take(self, key: tuple[Provider, Query], found: Kept) -> None:
+        mine, refused_at = self._answers.get(key), self._refused_at.get(key[0], float("-inf"))
+        if found.began > refused_at and (mine is None or mine.kept.at < found.at):
+            self._answers[key] = _Entry(found, _size(found.numbers))
 
 
 def _size(numbers: list[PhoneNumber]) -> int:
