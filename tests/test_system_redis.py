@@ -8,7 +8,7 @@ import pytest
 
 from providers.testing.carrier import Carrier
 from tests.support.asking import SECRET, ask_server
-from tests.support.carrier import says, twilio_settings
+from tests.support.carrier import TwilioAPI, says, twilio_settings
 from tests.support.server import serving
 from tests.support.valkey import Valkey, valkey
 
@@ -65,7 +65,7 @@ def test_a_new_instance_has_the_others_answer_while_the_carrier_is_down(
 
 
 def test_no_request_fails_when_redis_is_flushed_hangs_or_stops(
-    carrier: Carrier, twilio: object, redis: Valkey
+    carrier: Carrier, twilio: TwilioAPI, redis: Valkey
 ) -> None:
     settings = SETTINGS | twilio_settings(carrier.url) | {"REDIS_URL": redis.url}
     with serving(settings) as server:
@@ -86,7 +86,7 @@ def test_no_request_fails_when_redis_is_flushed_hangs_or_stops(
             time.sleep(0.7)
             carrier.answer = says(b"", 500)
             time.sleep(0.7)
-            carrier.answer = None
+            carrier.answer = twilio
         over.set()
         for thread in threads:
             thread.join()

@@ -109,6 +109,29 @@ def _category(body: bytes) -> str | None:
         return None
 
 
+def _redis(subject: Subject) -> Iterator[Finding]:
+    url = subject.service.settings.redis_url
+    if url is None:
+        return
+    subject.need_network()
+    from redis import RedisError
+
+    from helpdesk_numbers.redis_client import connect
+
+    started = time.perf_counter()
+    try:
+        with connect(url) as redis:
+            redis.ping()
+            took_s = time.perf_counter() - started
+    except (RedisError, OSError) as error:
+        remedy = "start it, or correct REDIS_URL: instances share no last good answers without it"
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            remedy = "if its certificate is self-signed, end REDIS_URL with ?ssl_cert_reqs=none"
+        yield Finding("Redis", False, f"does not answer: {error}", remedy)
+    else:
+        yield Finding("Redis", True, f"answers, in {took_s * 1000:.0f} ms with connecting")
+
+
 def _registration(subject: Subject) -> Iterator[Finding]:
     subject.need_network()
     name, calling, settings = "registration", "calling settings", subject.service.settings
@@ -166,6 +189,7 @@ def _calling(name: str, calling: CallingSettings | None) -> Finding:
 OUTSIDE: tuple[Check, ...] = (
     (_clock, ("clock",)),
     (_public_url, ("public URL",)),
+    (_redis, ("Redis",)),
     (_registration, ("registration", "calling settings")),
 )
 """What can be checked once all settings are well-formed."""
