@@ -68,7 +68,9 @@ class Lookup:
         who, begun = NOT_NEEDED, dict[Provider, Call]()
         if viewer is None:
             who, begun = self._identify(directory, portal_id, user_id, deadline)
-        grants, why = directory.grants(portal_id, user_id, who.user)
+            grants, why = directory.grants(portal_id, user_id, who.user)
+        else:
+            grants, why = directory.granted(viewer, portal_id, user_id)
         numbers: dict[tuple[str, str | None], Number] = {}
         left_out: list[LeftOut] = []
         outcomes = []
@@ -109,13 +111,12 @@ class Lookup:
         """Calls to the accounts that list everybody's numbers, whoever is asking."""
         portal, begun = directory.portals[portal_id], dict[Provider, Call]()
         rules = [rule for rule in portal.possible_rules(user_id) if not rule.allows_nothing]
-        by_address = any(rule.is_own or "@" in (rule.owner or "") for rule in rules)
+        owner = ANYBODY if any(r.is_own or "@" in (r.owner or "") for r in rules) else None
         for name in portal.accounts:
             account = directory.accounts[name]
             mine = [rule for rule in rules if rule.accounts is None or name in rule.accounts]
             if not account.fixed and mine and lists_all(mine, account):
-                query = Query(owner=ANYBODY if by_address else None, deadline=deadline)
-                query = account.full(query)
+                query = account.full(Query(owner=owner, deadline=deadline))
                 call, is_new = self._accounts.join(account, query, query)
                 if is_new:
                     self._accounts.submit(call)
