@@ -146,9 +146,11 @@ def test_what_began_before_a_refusal_is_not_shared_after_it(server: Valkey) -> N
     assert in_time(lambda: answer_of(third)) == [WEST]
 
 
-def test_while_redis_hangs_or_is_away_nobody_waits_and_it_is_told_once(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("pause_s", [5, 0], ids=["left alone", "tried again"])
+def test_while_redis_hangs_nobody_waits_and_it_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, pause_s: float
 ) -> None:
+    monkeypatch.setattr(redis_client, "PAUSE_S", pause_s)
     told: list[object] = []
     monkeypatch.setattr(redis_client.log, "warning", lambda *words: told.append(words))
     monkeypatch.setattr(instances, "SLOW_S", 0.05)

@@ -1,4 +1,4 @@
-"""REDIS_URL: what it may say, what `flask check` finds there, TLS, and that nothing is without it."""
+"""REDIS_URL: what it may say, what `flask check` finds there, TLS, and what is without it."""
 
 import json
 import socket
