@@ -63,8 +63,7 @@ class API:
         Raises HubSpotUnavailable and HubSpotRefused.
         """
         for generation in [self._known] if self._known else GENERATIONS:
-            root = f"{self._family}/{generation}"
-            answer = self._ask(send, token, root + rest, params)
+            answer = self._ask(send, token, generation, rest, params)
             if answer.status == 400 and not may_be_400:
                 raise HubSpotUnavailable("HubSpot answered 400, bad request")
             if answer.status != 404:
@@ -72,16 +71,22 @@ class API:
                 return answer
             # Is it the thing that is not there, or the path? The list is there if the path is.
             said = self._known is not None and bool(_error(answer))
-            if rest and (said or self._ask(send, token, root, {"limit": "1"}).status == 200):
+            if rest and (said or self._is_there(send, token, generation)):
                 self._known = generation
                 return None
         self._known = None
         raise HubSpotUnavailable("what answers at HUBSPOT_API_BASE_URL is not HubSpot's API")
 
-    def _ask(self, send: Send, token: str, path: str, params: Mapping[str, str]) -> Answer:
+    def _is_there(self, send: Send, token: str, generation: str) -> bool:
+        return self._ask(send, token, generation, "", {"limit": "1"}).status == 200
+
+    def _ask(
+        self, send: Send, token: str, generation: str, rest: str, params: Mapping[str, str]
+    ) -> Answer:
         """The answer, if it is 200, 400 or 404."""
         query = f"?{urlencode(params, quote_via=quote)}" if params else ""
-        answer = send(path + query, {"Authorization": f"Bearer {token}"})
+        target = f"{self._family}/{generation}{rest}{query}"
+        answer = send(target, {"Authorization": f"Bearer {token}"})
         status = answer.status
         if status in (200, 400, 404):
             return answer
@@ -92,7 +97,7 @@ class API:
         if status == 403:
             named = _scopes(_error(answer))
             if named:  # so the path is there
-                self._known = path.split("/")[len(self._family.split("/"))]
+                self._known = generation
             scopes = named or (self._scope,)
             why = f"the portal's token lacks a scope (403): {', '.join(scopes)}"
             raise HubSpotRefused(why, f"give the app the scope {self._scope}: {HOW}", scopes)

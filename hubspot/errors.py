@@ -40,6 +40,7 @@ class LookupFailed(Exception):
     """HubSpot did not say who a user is. The message holds no address and no token."""
 
     retry_after_s: float | None = None
+    of_one_user = False
 
 
 class HubSpotUnavailable(LookupFailed):

@@ -6,8 +6,9 @@ https://developers.hubspot.com/docs/api-reference/latest/crm/owners/guide
 https://developers.hubspot.com/docs/api-reference/latest/account/settings/user-provisioning/guide
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import cache, partial
 from typing import TypeVar
 
 import msgspec
@@ -138,7 +139,8 @@ class UsersAPI:
             answer = None
         if answer:
             found = decode(answer.body, _SettingsUser)
-            return _asked_for(user_id, self._with_teams(send, token, found, {}))
+            names = partial(self._team_names, send, token)
+            return _asked_for(user_id, _with_teams(found, names))
         return None if refused else self._find_owner(send, token, user_id, archived=True)
 
     def pages(self, send: Send, token: str) -> Iterator[list[HubSpotUser]]:
@@ -150,11 +152,11 @@ class UsersAPI:
             return
         except HubSpotRefused as error:
             refused = _of_a_scope(error)
-        names: dict[str, str | None] = {}
+        names = cache(partial(self._team_names, send, token))
         try:
             for records in self._pages(send, token, self._settings):
                 found = _readable(records, _SettingsUser)
-                users = (self._with_teams(send, token, user, names) for user in found)
+                users = (_with_teams(user, names) for user in found)
                 yield list(filter(None, users))
         except HubSpotRefused:
             raise refused from None
@@ -177,18 +179,13 @@ class UsersAPI:
         answer = self._owners.get(send, token, f"/{user_id}", wanted)
         return _asked_for(user_id, decode(answer.body, _Owner).user()) if answer else None
 
-    def _with_teams(
-        self, send: Send, token: str, found: _SettingsUser, names: dict[str, str | None]
-    ) -> HubSpotUser | None:
-        """The user with the teams' names, which `names` has or gets, as far as they can be had."""
-        ids = found.team_ids()
-        if ids and not names:
-            names[""] = None  # asked for once
-            with suppress(HubSpotRefused):  # settings.users.teams.read
-                if answer := self._settings.get(send, token, "/teams", {}):
-                    teams = _readable(decode(answer.body, _Page).results, _Team)
-                    names.update((str(team.id), team.name) for team in teams)
-        return found.as_user(found.id, tuple(Team(each, names.get(each)) for each in ids))
+    def _team_names(self, send: Send, token: str) -> dict[str, str | None]:
+        """The names of the portal's teams by id, if the token may read them."""
+        with suppress(HubSpotRefused):  # settings.users.teams.read
+            if answer := self._settings.get(send, token, "/teams", {}):
+                teams = _readable(decode(answer.body, _Page).results, _Team)
+                return {str(team.id): team.name for team in teams}
+        return {}
 
     def _pages(
         self, send: Send, token: str, api: API, **wanted: str
@@ -209,6 +206,15 @@ class UsersAPI:
                 break
             seen.add(wanted["after"])
         raise HubSpotUnavailable("HubSpot's list of users has no end")
+
+
+def _with_teams(
+    found: _SettingsUser, names: Callable[[], dict[str, str | None]]
+) -> HubSpotUser | None:
+    """The user, with the names of the teams as far as they can be had."""
+    ids = found.team_ids()
+    known = names() if ids else {}
+    return found.as_user(found.id, tuple(Team(each, known.get(each)) for each in ids))
 
 
 def _of_a_scope(error: HubSpotRefused) -> HubSpotRefused:

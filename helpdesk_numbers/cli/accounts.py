@@ -1,16 +1,16 @@
 """`flask accounts`: the accounts in the database."""
 
 import json
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
 
 import click
-from sqlalchemy import Connection, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, func, select
 from tabulate import tabulate
 
 from helpdesk_numbers.database import rows
-from helpdesk_numbers.database.opening import Database, why
+from helpdesk_numbers.database.opening import Database
 from helpdesk_numbers.database.rows import Table, Undeciphered
 from helpdesk_numbers.database.tables import accounts as accounts_table
 from helpdesk_numbers.database.tables import portal_accounts
@@ -18,42 +18,39 @@ from helpdesk_numbers.directory.toml import build
 from helpdesk_numbers.lookup.judge import judge
 from helpdesk_numbers.service import current_service
 from providers import ProviderError, load
-from providers.base.options import Problems, fields_of, is_secret
-from providers.base.provider import Provider
+from providers.base.options import Problem, Problems, fields_of, is_secret
 
+from .database import DatabaseGroup
 from .listing import list_with_timeout
-from .output import Group, as_json, ask, count, emit, example, in_words, with_remedy
+from .output import as_json, ask, count, emit, example, in_words, with_remedy
 
-T = TypeVar("T")
-
-accounts = Group("accounts", help="The accounts in the database, with their credentials.")
+accounts = DatabaseGroup("accounts", help="The accounts in the database, with their credentials.")
 
 TEST_S = 60.0
 """What a test gets."""
 
 
-def writing(database: Database, work: Callable[[Connection], T]) -> T:
-    """Return what `work` does with a connection, in one transaction; ClickException if it fails."""
-    try:
-        with database.engine.begin() as connection:
-            return work(connection)
-    except SQLAlchemyError as error:
-        raise click.ClickException(f"nothing was changed: {why(error)}") from None
-
-
-def _stored(connection: Connection, database: Database, name: str) -> Table | Undeciphered:
-    row = connection.execute(select(accounts_table).where(accounts_table.c.name == name)).first()
-    if row is None:
+def named(connection: Connection, database: Database, name: str) -> Table:
+    """Return the account's table; ClickException if there is none of that name."""
+    table = rows.all_accounts(connection, database.encryption, [name]).get(name)
+    if table is None:
         raise click.ClickException(f"there is no account {name} in the database")
-    return rows.account_table(database.encryption, row)
+    return table
 
 
-def _shown(name: str, table: Table | Undeciphered) -> dict[str, Any]:
+def faults_of(directory: Mapping[str, Any], place: str) -> list[Problem]:
+    """Return the faults at that place of a directory's tables."""
+    problems = Problems()
+    build(directory, current_service().environ, None, problems)
+    return [line for line in problems.lines if line.place.startswith(place)]
+
+
+def _shown(name: str, table: Table) -> dict[str, Any]:
     """The account with `***` for its secrets."""
-    if isinstance(table, Undeciphered):
-        return {"name": name, "provider": table.provider, "secrets": "cannot be decrypted"}
     plain, secret = rows.split_secrets(table)
     hidden = dict.fromkeys(secret, "***")
+    if isinstance(table, Undeciphered):
+        hidden = {"secrets": "cannot be decrypted"}
     return {"name": name, "provider": table["provider"], **plain, **hidden}
 
 
@@ -63,19 +60,18 @@ def list_() -> None:
     """List all accounts, and how many portals each serves."""
     database = current_service().database
 
-    def read(connection: Connection) -> list[dict[str, Any]]:
-        used: dict[str, int] = {}
-        for account in connection.scalars(select(portal_accounts.c.account)):
-            used[account] = used.get(account, 0) + 1
-        found = connection.execute(
-            select(accounts_table.c.name, accounts_table.c.provider).order_by(accounts_table.c.name)
+    with database.engine.connect() as connection:
+        used = func.count(portal_accounts.c.portal_id)
+        asked = (
+            select(accounts_table.c.name, accounts_table.c.provider, used)
+            .outerjoin(portal_accounts, portal_accounts.c.account == accounts_table.c.name)
+            .group_by(accounts_table.c.name, accounts_table.c.provider)
+            .order_by(accounts_table.c.name)
         )
-        return [
-            {"name": name, "provider": provider, "portals": used.get(name, 0)}
-            for name, provider in found
+        found = [
+            {"name": name, "provider": provider, "portals": portals}
+            for name, provider, portals in connection.execute(asked)
         ]
-
-    found = writing(database, read)
     table = tabulate([[*one.values()] for one in found], ["account", "provider", "portals"])
     emit(found, [table if found else "There are none: flask accounts set NAME --provider PROVIDER"])
 
@@ -86,7 +82,8 @@ def list_() -> None:
 def show(name: str) -> None:
     """Show an account's options, its secrets as ***."""
     database = current_service().database
-    shown = _shown(name, writing(database, lambda conn: _stored(conn, database, name)))
+    with database.engine.connect() as connection:
+        shown = _shown(name, named(connection, database, name))
     emit(shown, (f"{key} = {value!r}" for key, value in shown.items()))
 
 
@@ -117,35 +114,25 @@ def set_(
     """
     database = current_service().database
 
-    def change(connection: Connection) -> Table:
-        known = connection.scalars(select(accounts_table.c.name)).all()
-        stored = _stored(connection, database, name) if name in known else {}
-        table: Table = {} if isinstance(stored, Undeciphered) else dict(stored)
-        chosen = provider or table.get("provider") or getattr(stored, "provider", None)
-        if not chosen:
+    with database.engine.begin() as connection:
+        table = rows.all_accounts(connection, database.encryption, [name]).get(name, {})
+        table = {**table, **({"provider": provider} if provider else {})}
+        if "provider" not in table:
             raise click.UsageError(f"there is no account {name} yet: give --provider")
-        table["provider"] = chosen
-        _fill_in(table, options, files, asked)
-        problems = Problems()
-        build({"accounts": {name: table}, "portals": {}}, {}, None, problems)
-        faults = [line for line in problems.lines if line.place.startswith("accounts.")]
-        if faults:
-            secret = [o for o, info in fields_of(load(chosen).Options).items() if is_secret(info)]
+        secret = _fill_in(table, options, files, asked)
+        if faults := faults_of({"accounts": {name: table}}, "accounts."):
             wanted = [o for o in secret if any(line.place.endswith(f".{o}") for line in faults)]
             hints = [f"to be asked for it: --ask {option}" for option in wanted]
-            text = "\n".join(["nothing was changed:", *map(str, faults), *hints])
-            raise click.ClickException(text)
+            raise click.ClickException("\n".join(["nothing was changed:", *faults, *hints]))
         rows.put_accounts(connection, database.encryption, {name: table})
-        return table
-
-    shown = _shown(name, writing(database, change))
+    shown = _shown(name, table)
     emit(shown, [f"Account {name} is set. Try it: flask accounts test {name}"])
 
 
 def _fill_in(
     table: Table, options: tuple[str, ...], files: tuple[str, ...], asked: tuple[str, ...]
-) -> None:
-    """Put the options into the table, secret ones from files or by asking."""
+) -> list[str]:
+    """Put the options into the table, secret ones from files or by asking; the secret ones."""
     try:
         known = fields_of(load(table["provider"]).Options)
     except (LookupError, ImportError) as error:
@@ -168,15 +155,10 @@ def _fill_in(
         missing = known[option].required and option not in table
         if option in asked or missing:
             unanswered = click.UsageError(f"nobody is there to ask: --secret-file {option}=FILE")
-            table[option] = ask(
-                lambda text: click.prompt(text, hide_input=True), unanswered, option
-            )
+            table[option] = ask(partial(click.prompt, hide_input=True), unanswered, option)
     for option in [option for option, value in table.items() if value == ""]:
         del table[option]
-
-
-def _ask_secret(option: str) -> Any:
-    return click.prompt(option, hide_input=True)
+    return secret
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -191,17 +173,18 @@ def _pair(text: str) -> tuple[str, str]:
 @as_json
 def test(name: str) -> None:
     """List an account's numbers live. Exits with 1 if the carrier does not give them."""
-    database = current_service().database
-    table = writing(database, lambda connection: _stored(connection, database, name))
+    service = current_service()
+    database = service.database
+    with database.engine.connect() as connection:
+        table = named(connection, database, name)
     if isinstance(table, Undeciphered):
         raise click.ClickException(
             f"the secrets of {name} cannot be decrypted with any of ENCRYPTION_KEYS"
         )
     problems = Problems()
-    built = build({"accounts": {name: table}, "portals": {}}, {}, None, problems)
-    account: Provider | None = built.accounts.get(name)
+    account = build({"accounts": {name: table}}, service.environ, None, problems).accounts.get(name)
     if account is None:
-        raise click.ClickException("\n".join(map(str, problems.lines)))
+        raise click.ClickException("\n".join(problems.lines))
     try:
         numbers = list_with_timeout(account, TEST_S)
     except ProviderError as error:
@@ -218,15 +201,13 @@ def remove(name: str) -> None:
     """Remove an account that no portal uses."""
     database = current_service().database
 
-    def change(connection: Connection) -> None:
-        _stored(connection, database, name)
+    with database.engine.begin() as connection:
+        named(connection, database, name)
         using = connection.scalars(
             select(portal_accounts.c.portal_id).where(portal_accounts.c.account == name).limit(5)
         ).all()
         if using:
-            named = ", ".join(map(str, using))
-            raise click.ClickException(f"portals use {name}: {named}. Change these first.")
+            users = ", ".join(map(str, using))
+            raise click.ClickException(f"portals use {name}: {users}. Change these first.")
         rows.delete_accounts(connection, [name])
-
-    writing(database, change)
     emit({"removed": name}, [f"Account {name} is removed."])

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from msgspec.structs import fields
 
 import providers
-from helpdesk_numbers.directory.model import ME, Directory
+from helpdesk_numbers.directory.model import Directory
 from helpdesk_numbers.lookup.judge import judge
 from helpdesk_numbers.lookup.rules import matches_nothing
 from helpdesk_numbers.service import Service
@@ -172,12 +172,9 @@ INSIDE: tuple[Check, ...] = (
 
 def account_checks(directory: Directory, portal_id: int | None = None) -> list[Check]:
     """Return a check for each account, or each of a portal's, which lists its numbers live."""
-    owners = {
-        rule.owner or ""
-        for portal in directory.portals.values()
-        for _, rule in portal.rules_by_place()
-    }
-    owner = ANYBODY if any(owner == ME or "@" in owner for owner in owners) else None
+    portals = directory.portals.values()
+    rules = (rule for portal in portals for _, rule in portal.rules_by_place())
+    owner = ANYBODY if any(rule.by_address for rule in rules) else None
     return [
         (partial(_account, account, owner), (f"account {name}",))
         for name, account in directory.accounts.items()

@@ -1,5 +1,7 @@
 """`flask database` and `flask keys`: the schema, and the keys that secrets are encrypted with."""
 
+from typing import Any
+
 import click
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -12,8 +14,22 @@ from helpdesk_numbers.service import current_service
 from . import progress
 from .output import Group, as_json, count, emit, example
 
-database = Group("database", help="The database that DATABASE_URL names: its schema.")
-keys = Group("keys", help="The keys that secrets in the database are encrypted with.")
+
+class DatabaseGroup(Group):
+    """Commands that use the database. If it does not do something, nothing is changed."""
+
+    def run(self, ctx: click.Context) -> Any:
+        """Run the command, and say why the database did not do it."""
+        try:
+            return super().run(ctx)
+        except SQLAlchemyError as error:
+            raise click.ClickException(why(error)) from None
+        except schema.NewerSchema as error:
+            raise click.ClickException(str(error)) from None
+
+
+database = DatabaseGroup("database", help="The database that DATABASE_URL names: its schema.")
+keys = DatabaseGroup("keys", help="The keys that secrets in the database are encrypted with.")
 
 
 def opened() -> Database:
@@ -27,10 +43,7 @@ def opened() -> Database:
 @as_json
 def status() -> None:
     """Say whether the schema is this version's. Exits with 1 if it is not."""
-    try:
-        current = schema.status(opened().engine)
-    except SQLAlchemyError as error:
-        raise click.ClickException(why(error)) from None
+    current = schema.status(opened().engine)
     newest = schema.newest()
     text = {newest: f"up to date ({newest})", None: "there is none: flask database upgrade"}
     other = f"{current}, and this version's is {newest}: flask database upgrade"
@@ -43,12 +56,7 @@ def status() -> None:
 @as_json
 def upgrade() -> None:
     """Bring the schema up to date, as every start of the service does."""
-    try:
-        done = schema.upgrade(opened().engine)
-    except schema.NewerSchema as error:
-        raise click.ClickException(str(error)) from None
-    except SQLAlchemyError as error:
-        raise click.ClickException(why(error)) from None
+    done = schema.upgrade(opened().engine)
     text = "Brought up to" if done else "It is at"
     emit({"schema": schema.newest(), "upgraded": done}, [f"{text} {schema.newest()}."])
 

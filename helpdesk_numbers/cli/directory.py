@@ -5,10 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-from sqlalchemy.exc import SQLAlchemyError
 
-from helpdesk_numbers.database.encryption import Undecipherable
-from helpdesk_numbers.database.opening import why
 from helpdesk_numbers.database.transfer import Change, Tables, apply, as_toml, changes, read, stored
 from helpdesk_numbers.directory import toml
 from helpdesk_numbers.directory.text import read_file
@@ -16,12 +13,15 @@ from helpdesk_numbers.service import current_service
 from providers.base.options import Faults, Problems
 
 from . import progress
-from .output import Group, as_json, count, emit, example
+from .database import DatabaseGroup
+from .output import as_json, count, emit, example
 
 SHOWN = 50
 """So many changes are shown one by one."""
 
-directory = Group("directory", help="The whole directory, between a TOML file and the database.")
+directory = DatabaseGroup(
+    "directory", help="The whole directory, between a TOML file and the database."
+)
 _file = click.argument("file", type=click.Path(path_type=Path))
 
 
@@ -61,19 +61,12 @@ def import_(file: Path, really: bool) -> None:
     encrypted. Without --apply it shows what would change.
     """
     after, database = _read(file), current_service().database
-    try:
-        with progress.line() as show, database.engine.begin() as connection:
-            show("reading the database")
-            todo = changes(stored(connection, database.encryption), after)
-            if really and todo:
-                show(f"writing {count(len(todo), 'change')}")
-                apply(connection, database.encryption, after, todo)
-    except SQLAlchemyError as error:
-        raise click.ClickException(f"nothing was changed: {why(error)}") from None
-    except Undecipherable:
-        raise click.ClickException(
-            "nothing was changed: a token cannot be decrypted with any of ENCRYPTION_KEYS"
-        ) from None
+    with progress.line() as show, database.engine.begin() as connection:
+        show("reading the database")
+        todo = changes(stored(connection, database.encryption), after)
+        if really and todo:
+            show(f"writing {count(len(todo), 'change')}")
+            apply(connection, database.encryption, after, todo)
     emit([change._asdict() for change in todo], _lines(todo, really))
 
 
@@ -99,13 +92,6 @@ def export(with_secrets: bool) -> None:
     Without --with-secrets, each secret is to come from a variable that is named for it.
     """
     database = current_service().database
-    try:
-        with database.engine.connect() as connection:
-            tables = stored(connection, database.encryption)
-    except SQLAlchemyError as error:
-        raise click.ClickException(why(error)) from None
-    except Undecipherable:
-        raise click.ClickException(
-            "a token cannot be decrypted with any of ENCRYPTION_KEYS"
-        ) from None
+    with database.engine.connect() as connection:
+        tables = stored(connection, database.encryption)
     click.echo(as_toml(tables, with_secrets=with_secrets), nl=False)

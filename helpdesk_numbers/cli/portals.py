@@ -5,34 +5,27 @@ from pathlib import Path
 from typing import Any
 
 import click
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 from tabulate import tabulate
 
 from helpdesk_numbers.database import rows
-from helpdesk_numbers.database.opening import Database
-from helpdesk_numbers.database.rows import Table, Undeciphered
-from helpdesk_numbers.database.tables import accounts as accounts_table
+from helpdesk_numbers.database.rows import Table
 from helpdesk_numbers.database.tables import portals as portals_table
 from helpdesk_numbers.directory.text import read_file
-from helpdesk_numbers.directory.toml import build
 from helpdesk_numbers.service import current_service
-from providers.base.options import Faults, Problems
+from providers.base.options import Faults
 
-from .accounts import writing
+from .accounts import faults_of
+from .database import DatabaseGroup
 from .options import as_id
-from .output import Group, as_json, emit, example
+from .output import as_json, emit, example
 
-portals = Group("portals", help="The portals in the database: accounts, users' and teams' rules.")
+portals = DatabaseGroup(
+    "portals", help="The portals in the database: accounts, users' and teams' rules."
+)
 _id = click.argument("portal_id", type=as_id, metavar="ID")
 
 PAGE = 1_000
-
-
-def _stored(connection: Connection, database: Database, portal_id: int) -> Table:
-    found = rows.find(connection, database.encryption, portal_id)
-    if found is None:
-        raise click.ClickException(f"portal {portal_id} is not in the database")
-    return found.portal
 
 
 def _shown(portal_id: int, table: Table) -> dict[str, Any]:
@@ -41,22 +34,23 @@ def _shown(portal_id: int, table: Table) -> dict[str, Any]:
 
 
 @portals.command("list", epilog=example("portals list"))
-@click.option("--after", type=as_id, metavar="ID", default="1", help="Begin after this portal.")
+@click.option("--after", type=as_id, metavar="ID", help="Begin after this portal.")
 @as_json
-def list_(after: int) -> None:
+def list_(after: int | None) -> None:
     """List portals by id, a thousand at most."""
     database = current_service().database
 
-    def read(connection: Connection) -> list[dict[str, Any]]:
-        found = connection.execute(
+    with database.engine.connect() as connection:
+        asked = (
             select(portals_table.c.id, portals_table.c.state)
-            .where(portals_table.c.id > (after if after > 1 else 0))
+            .where(portals_table.c.id > (after or 0))
             .order_by(portals_table.c.id)
             .limit(PAGE)
         )
-        return [{"portalId": portal_id, "state": state} for portal_id, state in found]
-
-    found = writing(database, read)
+        found = [
+            {"portalId": portal_id, "state": state}
+            for portal_id, state in connection.execute(asked)
+        ]
     lines = [tabulate([[*one.values()] for one in found], ["portal", "state"])]
     if len(found) == PAGE:
         lines.append(f"More: flask portals list --after {found[-1]['portalId']}")
@@ -69,8 +63,11 @@ def list_(after: int) -> None:
 def show(portal_id: int) -> None:
     """Show a portal's accounts and rules, its token as ***."""
     database = current_service().database
-    table = writing(database, lambda connection: _stored(connection, database, portal_id))
-    shown = _shown(portal_id, table)
+    with database.engine.connect() as connection:
+        found = rows.find(connection, database.encryption, portal_id)
+    if found is None:
+        raise click.ClickException(f"portal {portal_id} is not in the database")
+    shown = _shown(portal_id, found.portal)
     emit(shown, (f"{key} = {value!r}" for key, value in shown.items()))
 
 
@@ -98,7 +95,7 @@ def set_(
     """Add a portal, or change it. Its rules come from a file: --from."""
     database = current_service().database
 
-    def change(connection: Connection) -> Table:
+    with database.engine.begin() as connection:
         found = rows.find(connection, database.encryption, portal_id)
         table: Table = dict(found.portal) if found else {}
         if file:
@@ -110,23 +107,17 @@ def set_(
         if token_file:
             with click.open_file(token_file, encoding="utf-8") as opened:
                 table["token"] = opened.read().strip()
-        named = accounts_table.c.name.in_([*table.get("accounts", ())])
-        known = connection.execute(select(accounts_table).where(named)).all()
-        stored = {row.name: rows.account_table(database.encryption, row) for row in known}
-        tables = {
-            name: {"provider": one.provider} if isinstance(one, Undeciphered) else one
-            for name, one in stored.items()
-        }
-        problems = Problems()
-        directory = {"accounts": tables, "portals": {str(portal_id): table}}
-        build(directory, current_service().environ, None, problems)
-        faults = [line for line in problems.lines if line.place.startswith("portals.")]
-        if faults:
-            raise click.ClickException("\n".join(["nothing was changed:", *map(str, faults)]))
+        if table.get("token") == "":
+            raise click.ClickException(
+                "nothing was changed: its token cannot be decrypted with any of ENCRYPTION_KEYS:"
+                " set the key that it was encrypted with, or give --token-file"
+            )
+        known = rows.all_accounts(connection, database.encryption, table.get("accounts", ()))
+        directory = {"accounts": known, "portals": {str(portal_id): table}}
+        if faults := faults_of(directory, "portals."):
+            raise click.ClickException("\n".join(["nothing was changed:", *faults]))
         rows.put_portals(connection, database.encryption, {portal_id: table})
-        return table
-
-    shown = _shown(portal_id, writing(database, change))
+    shown = _shown(portal_id, table)
     see = f"flask numbers --portal-id {portal_id} --user-id USER --explain"
     emit(
         shown, [f"Portal {portal_id} is set, in force within five seconds. What a user sees: {see}"]
@@ -150,9 +141,8 @@ def remove(portal_id: int) -> None:
     """Remove a portal with its rules: from then on its users see no number."""
     database = current_service().database
 
-    def change(connection: Connection) -> int:
-        return rows.delete_portals(connection, [portal_id])
-
-    if not writing(database, change):
+    with database.engine.begin() as connection:
+        removed = rows.delete_portals(connection, [portal_id])
+    if not removed:
         raise click.ClickException(f"portal {portal_id} is not in the database")
     emit({"removed": portal_id}, [f"Portal {portal_id} is removed."])

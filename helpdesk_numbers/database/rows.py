@@ -6,7 +6,7 @@ revision, by which readers see that something is new.
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import (
@@ -34,10 +34,8 @@ Table = dict[str, Any]
 """An account or portal, as in a directory file."""
 
 
-class Undeciphered(NamedTuple):
-    """An account whose secrets cannot be decrypted."""
-
-    provider: str
+class Undeciphered(dict[str, Any]):
+    """An account's table without its secrets, which cannot be decrypted."""
 
 
 Revision = tuple[int, int, int]
@@ -49,7 +47,7 @@ class Found(NamedTuple):
 
     revision: Revision
     portal: Table
-    accounts: dict[str, Table | Undeciphered]
+    accounts: dict[str, Table]
 
 
 def revision_of(connection: Connection, portal_id: int) -> Revision | None:
@@ -83,7 +81,7 @@ def find(connection: Connection, encryption: Encryption, portal_id: int) -> Foun
     listed = connection.execute(
         select(rules.c.kind, rules.c.key, rules.c.rule).where(rules.c.portal_id == portal_id)
     )
-    return _found(encryption, found, list(listed))
+    return _found(encryption, found, [(kind, key, rule) for kind, key, rule in listed])
 
 
 def _with_accounts() -> Select[Any]:
@@ -99,29 +97,37 @@ def _with_accounts() -> Select[Any]:
     )  # fmt: skip
 
 
-def _found(encryption: Encryption, rows: list[Any], listed: list[Any]) -> Found:
-    first = rows[0]
-    held = {row.name: account_table(encryption, row) for row in rows if row.name is not None}
+def _found(encryption: Encryption, rows: list[Any], listed: list[tuple[str, str, str]]) -> Found:
+    held = {row.name: _account(encryption, row) for row in rows if row.name is not None}
     changes = [row.account_revision for row in rows if row.name is not None]
-    portal: Table = {"accounts": list(held), "users": json.loads(first.users)}
-    if first.token:
+    portal = _portal(encryption, rows[0], list(held), listed)
+    return Found((rows[0].revision, sum(changes), len(held)), portal, held)
+
+
+def _portal(
+    encryption: Encryption, row: Any, names: list[str], listed: Iterable[tuple[str, str, str]]
+) -> Table:
+    """The portal of a row, its accounts' names and its rules; its token is empty if it cannot be
+    decrypted."""
+    table: Table = {"accounts": names, "users": json.loads(row.users)}
+    if row.token:
         try:
-            portal["token"] = encryption.decrypt(first.token, "portals", str(first.id), "token")
+            table["token"] = encryption.decrypt(row.token, "portals", str(row.id), "token")
         except Undecipherable:
-            portal["token"] = Secret()
-    for kind, key, rule in listed:
-        portal.setdefault(kind, {})[key] = json.loads(rule)
-    return Found((first.revision, sum(changes), len(held)), portal, held)
+            table["token"] = Secret()
+    for kind, key, rule in sorted(listed):
+        table.setdefault(kind, {})[key] = json.loads(rule)
+    return table
 
 
-def account_table(encryption: Encryption, row: Any) -> Table | Undeciphered:
-    """Return the account of a row of `accounts`."""
+def _account(encryption: Encryption, row: Any) -> Table:
+    """The account of a row; Undeciphered if its secrets cannot be had."""
     table = {"provider": row.provider, **json.loads(row.options)}
     if row.secrets:
         try:
             secret = encryption.decrypt(row.secrets, "accounts", row.name, "secrets")
         except Undecipherable:
-            return Undeciphered(row.provider)
+            return Undeciphered(table)
         table |= {name: Secret(text) for name, text in json.loads(secret).items()}
     return table
 
@@ -241,27 +247,26 @@ def _delete_inner(connection: Connection, portal_ids: Sequence[int]) -> None:
 
 
 def all_accounts(
-    connection: Connection, encryption: Encryption
-) -> Iterator[tuple[str, Table | Undeciphered]]:
-    """Yield all accounts by name."""
-    for row in connection.execute(select(accounts).order_by(accounts.c.name)):
-        yield row.name, account_table(encryption, row)
+    connection: Connection, encryption: Encryption, names: Iterable[str] | None = None
+) -> dict[str, Table]:
+    """Return the accounts of these names, or all, in the order of their names."""
+    asked = select(accounts).order_by(accounts.c.name)
+    if names is not None:
+        asked = asked.where(accounts.c.name.in_([*names]))
+    return {row.name: _account(encryption, row) for row in connection.execute(asked)}
 
 
-def all_portals(connection: Connection, encryption: Encryption) -> Iterator[tuple[int, Table]]:
-    """Yield all portals by id."""
-    ruled: dict[int, list[Any]] = {}
+def all_portals(connection: Connection, encryption: Encryption) -> dict[int, Table]:
+    """Return all portals, in the order of their ids."""
+    ruled: dict[int, list[tuple[str, str, str]]] = {}
     for portal_id, kind, key, rule in connection.execute(select(rules)):
         ruled.setdefault(portal_id, []).append((kind, key, rule))
     named: dict[int, list[str]] = {}
     ordered = select(portal_accounts).order_by(portal_accounts.c.position)
     for portal_id, _, name in connection.execute(ordered):
         named.setdefault(portal_id, []).append(name)
-    for row in connection.execute(select(portals).order_by(portals.c.id)):
-        if row.state == "active":
-            table: Table = {"accounts": named.get(row.id, []), "users": json.loads(row.users)}
-            if row.token:
-                table["token"] = encryption.decrypt(row.token, "portals", str(row.id), "token")
-            for kind, key, rule in sorted(ruled.get(row.id, [])):
-                table.setdefault(kind, {})[key] = json.loads(rule)
-            yield row.id, table
+    active = select(portals).where(portals.c.state == "active").order_by(portals.c.id)
+    return {
+        row.id: _portal(encryption, row, named.get(row.id, []), ruled.get(row.id, ()))
+        for row in connection.execute(active)
+    }

@@ -1,5 +1,8 @@
 """Is the schema that of this version? Brought up to date by whichever process comes first."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -58,23 +61,15 @@ def _is_up_to_date(revision: str | None) -> bool:
     return revision == scripts.get_current_head()
 
 
-class _locked:  # noqa: N801 - used as a function
+@contextmanager
+def _locked(connection: Connection) -> Iterator[None]:
     """A transaction that one process has at a time, over its end."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def __enter__(self) -> None:
-        if self._connection.dialect.name == "sqlite":
-            self._connection.exec_driver_sql("BEGIN IMMEDIATE")
-        else:  # of the transaction, so that pgbouncer cannot hand it to another session
-            self._connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self._connection.commit()
-        else:
-            self._connection.rollback()
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:  # of the transaction, so that pgbouncer cannot hand it to another session
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
+    yield
+    connection.commit()  # else leaving the connection rolls it back
 
 
 def _config() -> Config:

@@ -63,35 +63,3 @@ revisions = Table(
     Column("at", Float, nullable=False),
 )
 """Counts changes: each writes its number to what it changes."""
-
-installs = Table(
-    "installs",
-    METADATA,
-    Column("portal_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("tokens", Text, nullable=False),  # encrypted JSON
-    Column("scopes", Text, nullable=False),
-    Column("state", String, nullable=False),
-    Column("expires_at", Float, nullable=False),
-    Column("installed_at", Float, nullable=False),
-    Column("gone_at", Float),
-)
-
-hubspot_users = Table(
-    "hubspot_users",
-    METADATA,
-    Column("portal_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("user", Text, nullable=False),  # JSON
-    Column("at", Float, nullable=False),
-)
-
-audit = Table(
-    "audit",
-    METADATA,
-    Column("id", BIG, primary_key=True, autoincrement=True),
-    Column("at", Float, nullable=False),
-    Column("who", String, nullable=False),
-    Column("what", String, nullable=False),
-    Column("before", Text),  # JSON, without secrets
-    Column("after", Text),
-)

@@ -11,13 +11,13 @@ from providers.base.options import Faults, Problems
 
 from . import rows
 from .encryption import Encryption
-from .rows import Table, Undeciphered
+from .rows import Table
 
 
 class Tables(NamedTuple):
     """All accounts by name and portals by id."""
 
-    accounts: Mapping[str, Table | Undeciphered]
+    accounts: Mapping[str, Table]
     portals: Mapping[int, Table]
 
 
@@ -30,7 +30,8 @@ class Change(NamedTuple):
 
 
 def read(tables: Mapping[str, Any], environ: Mapping[str, str]) -> Tables:
-    """Return the tables of a directory file with the values of its `env:` variables.
+    """Return the tables of a directory file as they are stored: with the values of its `env:`
+    variables, with what is the default of `users`, and without empty tables of rules.
 
     Raises Faults, with every fault by its place.
     """
@@ -39,14 +40,20 @@ def read(tables: Mapping[str, Any], environ: Mapping[str, str]) -> Tables:
     if problems.lines:
         raise Faults(problems.lines)
     resolved = resolve(tables, environ, problems)
-    portals = {int(portal_id): table for portal_id, table in resolved["portals"].items()}
+    portals = {
+        int(portal_id): {
+            "users": "all",
+            **{key: value for key, value in table.items() if value != {}},
+        }
+        for portal_id, table in resolved["portals"].items()
+    }
     return Tables(resolved.get("accounts", {}), portals)
 
 
 def stored(connection: Connection, encryption: Encryption) -> Tables:
     """Return all that the database has."""
-    accounts = dict(rows.all_accounts(connection, encryption))
-    return Tables(accounts, dict(rows.all_portals(connection, encryption)))
+    accounts = rows.all_accounts(connection, encryption)
+    return Tables(accounts, rows.all_portals(connection, encryption))
 
 
 def changes(before: Tables, after: Tables) -> list[Change]:
@@ -62,17 +69,9 @@ def _changes(kind: str, before: Mapping[Any, object], after: Mapping[Any, object
     changed = [
         Change("change", kind, name)
         for name, table in after.items()
-        if name in before and _normal(before[name]) != _normal(table)
+        if name in before and before[name] != table
     ]
     return [*added, *changed, *(Change("remove", kind, n) for n in before if n not in after)]
-
-
-def _normal(table: object) -> object:
-    """The table without what is the default anyway."""
-    if not isinstance(table, Mapping):
-        return table
-    kept = {key: value for key, value in table.items() if value not in ({}, None)}
-    return {"users": "all", **kept} if "provider" not in kept else kept
 
 
 def apply(
@@ -84,14 +83,9 @@ def apply(
         return [change.name for change in todo if change.kind == kind and change.what in what]
 
     accounts = {name: after.accounts[name] for name in named("account", "add", "change")}
-    good = {n: table for n, table in accounts.items() if not isinstance(table, Undeciphered)}
-    if good:
-        rows.put_accounts(connection, encryption, good)
-    portals = {
-        portal_id: after.portals[portal_id] for portal_id in named("portal", "add", "change")
-    }
-    if portals:
-        rows.put_portals(connection, encryption, portals)
+    rows.put_accounts(connection, encryption, accounts)
+    portals = {number: after.portals[number] for number in named("portal", "add", "change")}
+    rows.put_portals(connection, encryption, portals)
     rows.delete_portals(connection, named("portal", "remove"))
     rows.delete_accounts(connection, named("account", "remove"))
 
@@ -102,19 +96,15 @@ def as_toml(tables: Tables, *, with_secrets: bool) -> str:
     import tomli_w
 
     accounts, portals = {}, {}
-    for name in sorted(tables.accounts):
-        table = tables.accounts[name]
-        if isinstance(table, Undeciphered):
-            accounts[name] = {"provider": table.provider}
-            continue
+    for name, table in sorted(tables.accounts.items()):
         plain, secret = rows.split_secrets(table)
         hidden = secret if with_secrets else {key: _variable(name, key) for key in secret}
         accounts[name] = {"provider": table["provider"], **_texts({**plain, **hidden})}
-    for portal_id in sorted(tables.portals):
-        shown = dict(_normal(tables.portals[portal_id]))  # type: ignore[call-overload] # a table
-        if "token" in shown and not with_secrets:
-            shown["token"] = _variable(f"portal {portal_id}", "token")
-        portals[str(portal_id)] = _texts(shown)
+    for portal_id, table in sorted(tables.portals.items()):
+        token = table.get("token")
+        if token is not None and not (with_secrets and token):
+            table = {**table, "token": _variable(f"portal {portal_id}", "token")}
+        portals[str(portal_id)] = _texts(table)
     return tomli_w.dumps({"accounts": accounts, "portals": portals})
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from cachetools import LRUCache
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from helpdesk_numbers.database.encryption import Encryption
@@ -53,14 +53,22 @@ class _Reading:
         self.failed = False
 
 
+_UNDECIPHERED = (
+    "its secrets cannot be decrypted with any of ENCRYPTION_KEYS",
+    "set the key that they were encrypted with, or write them anew",
+)
+_NOT_VALID = "its options are not valid", "`flask accounts set` says which"
+
+
 class _Unusable(Provider):
     """An account that cannot be built: it is refused, and the others go on."""
 
     keeps_deadline = True
 
-    def __init__(self, account: str, why: str, credentials: str) -> None:
+    def __init__(self, account: str, provider: str, why: str, remedy: str) -> None:
         super().__init__(Provider.Options(), account)
-        self._why, self.credentials = why, credentials  # type: ignore[misc] # this one's alone
+        self.name, self.credentials = provider, remedy  # type: ignore[misc] # this one's alone
+        self._why = why
 
     def list_numbers(self, query: Query) -> Iterable[PhoneNumber]:
         raise Refused(self._why)
@@ -89,6 +97,7 @@ class DatabaseDirectory:
         self._accounts: WeakValueDictionary[str, Provider] = WeakValueDictionary()
         self._threads = RequestThreads(POOL_SIZE, self._read, lambda: 0)
         self._away = False
+        self._counts = 0, 0
 
     def of(self, portal_id: int) -> Directory:
         """Return the directory of this portal alone.
@@ -130,9 +139,9 @@ class DatabaseDirectory:
         return Directory({}, {})
 
     def counts(self) -> tuple[int, int]:
-        """Return how many portals and accounts there are."""
-        with self._engine.connect() as connection:
-            return count(connection)
+        """Return how many portals and accounts there are; raises as `current` does."""
+        self.current()
+        return self._counts
 
     def _begin(self, portal_id: int, now: float) -> _Reading:
         """The query for a portal: the one under way, or a new one."""
@@ -163,7 +172,7 @@ class DatabaseDirectory:
         """The portal as it is now: the same object if nothing was changed."""
         with self._engine.connect() as connection:
             if not portal_id:
-                connection.execute(text("SELECT 1"))
+                self._counts = count(connection)
                 return _Kept(Directory({}, {}), None, began)
             if kept and revision_of(connection, portal_id) == kept.revision:
                 return kept._replace(at=began)
@@ -173,35 +182,20 @@ class DatabaseDirectory:
         directory = self._build(portal_id, found.portal, found.accounts)
         return _Kept(directory, found.revision, began)
 
-    def _build(
-        self, portal_id: int, portal: Table, accounts: Mapping[str, Table | Undeciphered]
-    ) -> Directory:
+    def _build(self, portal_id: int, portal: Table, accounts: Mapping[str, Table]) -> Directory:
         """The directory of rows; accounts that are as before are kept, also those of others."""
-        tables = {
-            name: {"provider": table.provider} if isinstance(table, Undeciphered) else table
-            for name, table in accounts.items()
-        }
         problems, before = Problems(), Directory(self._accounts, {})
-        directory = {"accounts": tables, "portals": {str(portal_id): portal}}
+        directory = {"accounts": accounts, "portals": {str(portal_id): portal}}
         built = build(directory, self._environ, before, problems)
         providers: dict[str, Provider] = {}
         for name, table in accounts.items():
             if isinstance(table, Undeciphered):
-                why = "its secrets cannot be decrypted with any of ENCRYPTION_KEYS"
-                remedy = "set the key that they were encrypted with, or write them anew"
-                providers[name] = _unusable(table.provider, name, why, remedy)
+                providers[name] = _Unusable(name, table["provider"], *_UNDECIPHERED)
             elif name in built.accounts:
                 providers[name] = self._accounts[name] = built.accounts[name]
             else:
-                why, remedy = "its options are not valid", "`flask directory check` says which"
-                providers[name] = _unusable(str(table.get("provider")), name, why, remedy)
+                providers[name] = _Unusable(name, table["provider"], *_NOT_VALID)
         if faults := [line for line in problems.lines if line.place.startswith("portals.")]:
             log.error("directory_refused", extra={"portal_id": portal_id, "faults": faults})
             return Directory({}, {portal_id: Portal((), "none")})  # rather than too many numbers
         return Directory(providers, built.portals)
-
-
-def _unusable(provider: str, name: str, why: str, remedy: str) -> Provider:
-    account = _Unusable(name, why, remedy)
-    account.name = provider  # type: ignore[misc] # as it is shown
-    return account

@@ -22,15 +22,15 @@ class DirectoryRefused(Exception):
         )
 
 
-ME = "me"
-"""As a rule's `owner`: the asking user, by the e-mail addresses that HubSpot has."""
-
-
 class DirectoryUnavailable(Exception):
     """The database is away, and what it says of the portal is not known, or too old."""
 
     def __init__(self) -> None:
         super().__init__("The directory's database cannot be reached now.")
+
+
+ME = "me"
+"""As a rule's `owner`: the asking user, by the e-mail addresses that HubSpot has."""
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,6 +50,11 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def is_own(self) -> bool:
         """Return whether it depends on who the asking user is."""
         return self.owner == ME
+
+    @property
+    def by_address(self) -> bool:
+        """Return whether it needs the e-mail addresses of numbers' owners."""
+        return self.is_own or "@" in (self.owner or "")
 
     @property
     def limits_numbers(self) -> bool:
@@ -99,8 +104,7 @@ class Portal(msgspec.Struct, frozen=True):
     @property
     def asks(self) -> bool:
         """Return whether what any user may see depends on who that is by HubSpot."""
-        rules = [*self.rules.values(), self.users]
-        mine = (isinstance(rule, Rule) and rule.is_own for rule in rules)
+        mine = (rule.is_own for _, rule in self.rules_by_place())
         return bool(self.addresses or self.teams) or any(mine)
 
     def rules_by_place(self) -> Iterator[tuple[str, Rule]]:
@@ -161,6 +165,7 @@ class Portal(msgspec.Struct, frozen=True):
 
 
 MOST_KEPT = 1_000
+"""How many viewers' grants a directory keeps."""
 
 Viewer = tuple[int | None, int | None]
 """Portal and user, as far as a directory knows them."""
@@ -189,7 +194,7 @@ class Directory:
         return portal_id, user_id if user_id in portal.rules else None
 
     def granted(self, viewer: Viewer, portal_id: int, user_id: int) -> tuple[list[Grant], str]:
-        """Return what `grants` does for this viewer, who need not be known: kept for MOST_KEPT."""
+        """Return what `grants` does for this viewer, whom nobody need know, and keep it."""
         granted = self._granted.get(viewer)
         if granted is None:
             granted = self.grants(portal_id, user_id)

@@ -111,7 +111,7 @@ class Lookup:
         """Calls to the accounts that list everybody's numbers, whoever is asking."""
         portal, begun = directory.portals[portal_id], dict[Provider, Call]()
         rules = [rule for rule in portal.possible_rules(user_id) if not rule.allows_nothing]
-        owner = ANYBODY if any(r.is_own or "@" in (r.owner or "") for r in rules) else None
+        owner = ANYBODY if any(rule.by_address for rule in rules) else None
         for name in portal.accounts:
             account = directory.accounts[name]
             mine = [rule for rule in rules if rule.accounts is None or name in rule.accounts]

@@ -17,11 +17,11 @@ def query_for(rules: Sequence[Rule], account: Provider, deadline: Deadline) -> Q
     """Return what the rules want of the account, as far as that changes how it is listed: of
     several, everything, with addresses if one of them needs them."""
     if len(rules) > 1:
-        by_address = account.finds_users and any("@" in (rule.owner or "") for rule in rules)
+        by_address = account.finds_users and any(rule.by_address for rule in rules)
         return Query(owner=ANYBODY if by_address else None, deadline=deadline)
     (rule,), narrows = rules, account.narrows
     by_owner = (not rule.unowned and "owner" in narrows) or (
-        account.finds_users and "@" in (rule.owner or "")
+        account.finds_users and rule.by_address
     )
     return Query(
         tuple(dict.fromkeys(rule.numbers or ())) if "numbers" in narrows else (),

@@ -72,7 +72,7 @@ class Resolver:
         self._most_hanging, self._clock = most_hanging, clock
         self._lock = threading.Lock()
         self._users: LRUCache[tuple[int, int], Known] = LRUCache(MOST_USERS)
-        self._portals: LRUCache[tuple[int, Secret | None], PortalQuestions] = LRUCache(MOST_PORTALS)
+        self._portals: LRUCache[tuple[int, Secret], PortalQuestions] = LRUCache(MOST_PORTALS)
         self._running: set[Flight] = set()
         self._told: LRUCache[tuple[int, str], str] = LRUCache(MOST_PORTALS)
 
@@ -85,11 +85,7 @@ class Resolver:
         known, now = self._known(portal_id, user_id), self._clock()
         if known and known.is_fresh(now):
             return Who("remembered", 0.0, known.user) if known.user else Who("unknown")
-        portal = self._portal(directory, portal_id)
-        if portal is None:
-            raise self._told_of(portal_id, "", no_token(portal_id))
-        age_s = now - known.at if known and known.user else KEPT_S
-        stale = Who("stale", 0.0, known.user) if known and age_s < KEPT_S else None
+        portal, stale = self._portal(directory, portal_id), _stale(known, now)
         with self._lock:
             error = portal.breaker.refusal(now)
         if error:
@@ -97,7 +93,7 @@ class Resolver:
             if stale and isinstance(failed, HubSpotUnavailable):
                 return stale
             raise failed
-        if stale and age_s < AT_ONCE_S and not portal.refused:
+        if known and stale and now - known.at < AT_ONCE_S and not portal.refused:
             with suppress(LookupFailed):
                 flight, is_new = self._join(portal, user_id)
                 if flight and is_new:
@@ -114,18 +110,15 @@ class Resolver:
             LookupFailed: HubSpot did not say, and nobody who is remembered can stand in.
         """
         began = self._clock()
-        known = self._known(portal_id, user_id)
-        stands_in = known if known and known.user and began - known.at < KEPT_S else None
+        stale = _stale(self._known(portal_id, user_id), began)
         try:
             portal = self._portal(directory, portal_id)
-            if portal is None:
-                raise self._told_of(portal_id, "", no_token(portal_id))
-            user = self._ask(portal, user_id, deadline, background=stands_in is not None)
+            user = self._ask(portal, user_id, deadline, background=stale is not None)
             return Who("hubspot" if user else "unknown", self._ms_since(began), user)
         except HubSpotUnavailable:
-            if stands_in is None:
+            if stale is None:
                 raise
-            return Who("stale", self._ms_since(began), stands_in.user)
+            return stale._replace(ms=self._ms_since(began))
 
     def _ms_since(self, began: float) -> float:
         return round((self._clock() - began) * 1000, 1)
@@ -134,11 +127,11 @@ class Resolver:
         with self._lock:
             return self._users.get((portal_id, user_id))
 
-    def _portal(self, directory: Directory, portal_id: int) -> PortalQuestions | None:
-        """What is going on with the portal's token; None if it has none."""
+    def _portal(self, directory: Directory, portal_id: int) -> PortalQuestions:
+        """What is going on with the portal's token; HubSpotRefused if it has none."""
         token = self._token_of(directory, portal_id)
         if not token:
-            return None
+            raise self._told_of(portal_id, "", no_token(portal_id))
         with self._lock:
             portal = self._portals.get((portal_id, token))
             if portal is None:
@@ -220,7 +213,7 @@ class Resolver:
         with self._lock:
             portal.flights.pop(user_id, None)
             self._running.discard(flight)
-            if not getattr(failed, "of_one_user", False):
+            if failed is None or not failed.of_one_user:
                 portal.breaker.record(for_breaker(failed), flight.began, now)
             portal.refused = isinstance(failed, HubSpotRefused)
             if user_id is None:
@@ -246,3 +239,10 @@ class Resolver:
             fields = {"portal_id": portal_id, "reason": str(error), "remedy": error.remedy}
             log.error("hubspot_refused", extra=fields)
         return error
+
+
+def _stale(known: Known | None, now: float) -> Who | None:
+    """Who stands in while HubSpot is away."""
+    if known and known.user and now - known.at < KEPT_S:
+        return Who("stale", 0.0, known.user)
+    return None

@@ -1,4 +1,4 @@
-"""The directory, tokens, users and the audit."""
+"""The directory."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -55,30 +55,4 @@ def upgrade() -> None:
         "revisions",
         sa.Column("id", _BIG, primary_key=True, autoincrement=True),
         sa.Column("at", sa.Float, nullable=False),
-    )
-    op.create_table(
-        "installs",
-        sa.Column("portal_id", sa.BigInteger, primary_key=True, autoincrement=False),
-        sa.Column("tokens", sa.Text, nullable=False),
-        sa.Column("scopes", sa.Text, nullable=False),
-        sa.Column("state", sa.String, nullable=False),
-        sa.Column("expires_at", sa.Float, nullable=False),
-        sa.Column("installed_at", sa.Float, nullable=False),
-        sa.Column("gone_at", sa.Float),
-    )
-    op.create_table(
-        "hubspot_users",
-        sa.Column("portal_id", sa.BigInteger, primary_key=True, autoincrement=False),
-        sa.Column("user_id", sa.BigInteger, primary_key=True, autoincrement=False),
-        sa.Column("user", sa.Text, nullable=False),
-        sa.Column("at", sa.Float, nullable=False),
-    )
-    op.create_table(
-        "audit",
-        sa.Column("id", _BIG, primary_key=True, autoincrement=True),
-        sa.Column("at", sa.Float, nullable=False),
-        sa.Column("who", sa.String, nullable=False),
-        sa.Column("what", sa.String, nullable=False),
-        sa.Column("before", sa.Text),
-        sa.Column("after", sa.Text),
     )
