@@ -4,7 +4,10 @@ The names in capitals are the environment variables. `make docs` writes docs/set
 this table, and a fault of a setting shows its description.
 """
 
+import re
+from base64 import urlsafe_b64decode
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 
@@ -39,6 +42,18 @@ class WebhookKey(Secret):
         """Return the key; ValueError if it could be guessed, or mangled on its way in a URL."""
         if len(text) < 20 or not (text.isascii() and text.isalnum()):
             raise ValueError("too short, or with other characters than letters and digits")
+        return super().__new__(cls, text)
+
+
+class DatabaseURL(Secret):
+    """Where the directory is kept. It may hold a password."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> "DatabaseURL":
+        """Return the URL; ValueError if it is of no database that we use."""
+        if not re.match(r"(postgres(ql)?(\+psycopg)?|sqlite(\+pysqlite)?)://", text):
+            raise ValueError("not postgresql://… or sqlite:///path")
         return super().__new__(cls, text)
 
 
@@ -131,7 +146,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="the directory itself as text; not together with `DIRECTORY`"),
     ] = None
     database_url: Annotated[
-        Secret | None,
+        DatabaseURL | None,
         Meta(
             description="`postgresql://…` or `sqlite:///path`: where the directory is, if neither"
             " a file, a text nor a single account is the directory"
@@ -216,7 +231,15 @@ def check_serving(given: Mapping[str, Any], problems: Problems) -> None:
         problems.at("HUBSPOT_PORTAL_IDS").add(
             "missing; without it, any portal that installs the app would see the account's numbers"
         )
-    if given.get("database_url") and given.get("encryption_keys", FAULTY) == ():
+    keys = given.get("encryption_keys")  # not there: it is malformed
+    if given.get("database_url") and keys is not None and not (keys and all(map(_is_key, keys))):
         problems.at("ENCRYPTION_KEYS").add(
-            "missing; `flask keys new` prints one: keep it as safe as the database itself"
+            "missing, or not a key; `flask keys new` prints one: keep it as safe as the database"
         )
+
+
+def _is_key(text: str) -> bool:
+    """Whether it is one of Fernet's: https://github.com/fernet/spec/blob/master/Spec.md"""
+    with suppress(ValueError):
+        return len(urlsafe_b64decode(text)) == 32
+    return False

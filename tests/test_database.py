@@ -19,6 +19,7 @@ from helpdesk_numbers.service import Service
 from helpdesk_numbers.settings import ConfigurationError
 from providers.base.provider import Query
 from tests.support.accounts import wait_until
+from tests.support.clock import Clock
 from tests.support.postgres import KEY, new_database, postgres
 
 TEXT = """
@@ -69,13 +70,6 @@ def fill(engine: Engine, encryption: Encryption, toml: str = TEXT) -> None:
         rows.put_accounts(connection, encryption, tables["accounts"])
         portals = {int(portal_id): table for portal_id, table in tables["portals"].items()}
         rows.put_portals(connection, encryption, portals)
-
-
-class Clock:
-    now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Desk:

@@ -5,6 +5,7 @@ import pytest
 from helpdesk_numbers.lookup.stale import LastKnownGood
 from providers.base.errors import ProviderError, Refused, Unreachable
 from providers.base.provider import PhoneNumber, Provider, Query
+from tests.support.clock import Clock
 
 EAST, WEST = PhoneNumber("+12025550143", "East"), PhoneNumber("+12025550144", "West")
 BY_NUMBER = Query(numbers=("+12025550143",))
@@ -14,21 +15,12 @@ def account(name: str = "acme") -> Provider:
     return Provider(Provider.Options(), name)
 
 
-class Clock:
-    """Seconds that pass when the test says so."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def numbers_of(found: tuple[list[PhoneNumber], float] | None) -> list[PhoneNumber] | None:
     return found[0] if found else None
 
 
 def test_an_answer_is_found_with_its_age() -> None:
-    clock = Clock()
+    clock = Clock(0)
     kept, acme = LastKnownGood(60, clock), account()
     kept.record(acme, Query(), [EAST], 0)
     clock.now = 7
@@ -68,7 +60,7 @@ def test_everything_covers_any_question(asked: Query) -> None:
 
 
 def test_of_two_answers_that_cover_it_the_younger_counts() -> None:
-    clock = Clock()
+    clock = Clock(0)
     kept, acme = LastKnownGood(60, clock), account()
     kept.record(acme, BY_NUMBER, [EAST], 0)
     clock.now = 1
@@ -86,7 +78,7 @@ def test_an_empty_answer_is_an_answer() -> None:
 
 
 def test_a_new_answer_takes_the_place_of_the_old_one() -> None:
-    clock = Clock()
+    clock = Clock(0)
     kept, acme = LastKnownGood(10, clock), account()
     kept.record(acme, Query(), [EAST], 0)
     clock.now = 7
@@ -96,7 +88,7 @@ def test_a_new_answer_takes_the_place_of_the_old_one() -> None:
 
 
 def test_an_answer_is_gone_when_it_is_too_old() -> None:
-    clock = Clock()
+    clock = Clock(0)
     kept, acme = LastKnownGood(10, clock), account()
     kept.record(acme, Query(), [EAST], 0)
     clock.now = 9.9
@@ -106,7 +98,7 @@ def test_an_answer_is_gone_when_it_is_too_old() -> None:
 
 
 def test_being_used_makes_no_answer_younger() -> None:
-    clock = Clock()
+    clock = Clock(0)
     kept, acme = LastKnownGood(10, clock), account()
     kept.record(acme, Query(), [EAST], 0)
     for clock.now in range(9):
@@ -127,7 +119,7 @@ def test_refused_credentials_end_all_answers_of_an_account_and_no_others(status:
 
 
 def test_an_answer_on_its_way_when_credentials_were_refused_is_not_kept() -> None:
-    clock = Clock()
+    clock = Clock(0)
     kept, acme = LastKnownGood(60, clock), account()
     clock.now = 5
     kept.record(acme, BY_NUMBER, Refused("answered 401", 401), 4)

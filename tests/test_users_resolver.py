@@ -1,30 +1,25 @@
 """Who is asking, in time: remembered, refreshed, asked once by all, and HubSpot away."""
 
 import logging
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from helpdesk_numbers.directory.model import OWN, Directory, Portal
 from helpdesk_numbers.lookup.result import Who
 from helpdesk_numbers.users import resolver as module
-from helpdesk_numbers.users.asking import sender, tokens
 from helpdesk_numbers.users.questions import FRESH_S, MISS_S
-from helpdesk_numbers.users.resolver import KEPT_S, Resolver
+from helpdesk_numbers.users.resolver import KEPT_S
 from hubspot.errors import HubSpotRefused, HubSpotUnavailable, LookupFailed
-from providers.base.options import Secret
-from providers.base.provider import Deadline
 from providers.testing import carrier as faults
 from providers.testing.carrier import Reply
 from tests.support.accounts import wait_until
 from tests.support.hubspot_api import refusal
 from tests.support.hubspot_users import TOKEN, HubSpotUsers, Person, email_of, people
+from tests.support.users import PORTAL, Asking, directory_of, emails
 
-PORTAL = 62515
 AWAY = [
     faults.reset,
     Reply(b"<html>", 500),
@@ -35,43 +30,6 @@ AWAY = [
 ]
 
 
-class Clock:
-    """Seconds that pass when the test says so."""
-
-    now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def directory(token: str | None = TOKEN, *portal_ids: int) -> Directory:
-    secret = token and Secret(token)
-    ids = portal_ids or (PORTAL,)
-    return Directory({}, {portal_id: Portal((), OWN, token=secret or None) for portal_id in ids})
-
-
-class Asking:
-    """A resolver with a clock of its own, whose background work the test lets run."""
-
-    def __init__(self, url: str, directory: Directory, only: str | None = None) -> None:
-        self.clock, self.later = Clock(), list[Callable[[], None]]()
-        self.directory = directory
-        self.resolver = Resolver(
-            sender(url),
-            tokens(Secret(only) if only else None),
-            self.later.append,
-            clock=self.clock,
-        )
-
-    def __call__(self, user_id: int = 1, portal_id: int = PORTAL, seconds: float = 10) -> Who:
-        known = self.resolver.remembered(self.directory, portal_id, user_id)
-        return known or self.resolver.resolve(self.directory, portal_id, user_id, Deadline(seconds))
-
-    def run_background(self) -> None:
-        while self.later:
-            self.later.pop()()
-
-
 @pytest.fixture
 def hubspot() -> Iterator[HubSpotUsers]:
     with HubSpotUsers(*people(range(1, 6))) as made:
@@ -80,11 +38,7 @@ def hubspot() -> Iterator[HubSpotUsers]:
 
 @pytest.fixture
 def ask(hubspot: HubSpotUsers) -> Asking:
-    return Asking(hubspot.url, directory())
-
-
-def emails(who: Who) -> tuple[str, ...]:
-    return who.user.emails if who.user else ()
+    return Asking(hubspot.url, directory_of())
 
 
 def test_a_user_is_asked_about_once_an_hour(hubspot: HubSpotUsers, ask: Asking) -> None:
@@ -162,7 +116,7 @@ def test_a_hubspot_that_hangs_is_waited_for_no_longer_than_there_is_time(
 
 
 def test_the_circuit_breaker_of_a_portal_is_its_own(hubspot: HubSpotUsers) -> None:
-    ask = Asking(hubspot.url, directory(TOKEN, 1, 2))
+    ask = Asking(hubspot.url, directory_of(TOKEN, 1, 2))
     hubspot.always = Reply(b"", 500)
     for _ in range(5):
         with pytest.raises(HubSpotUnavailable):
@@ -192,7 +146,7 @@ def test_hubspot_is_left_alone_for_as_long_as_it_asks(hubspot: HubSpotUsers, ask
 def test_a_refused_token_is_one_log_line_with_the_remedy(
     hubspot: HubSpotUsers, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ask = Asking(hubspot.url, directory("pat-na1-wrong"))
+    ask = Asking(hubspot.url, directory_of("pat-na1-wrong"))
     with caplog.at_level(logging.INFO, "helpdesk_numbers"):
         for user_id in range(1, 12):
             with pytest.raises(HubSpotRefused):
@@ -204,16 +158,16 @@ def test_a_refused_token_is_one_log_line_with_the_remedy(
     assert "(401)" in vars(line)["reason"]
     assert "docs/who-sees-what.md" in vars(line)["remedy"]
     assert "pat-na1" not in str(vars(line))
-    ask.directory = directory(TOKEN)  # an edit, and at once another token
+    ask.directory = directory_of(TOKEN)  # an edit, and at once another token
     assert ask().how == "hubspot"
 
 
 def test_another_token_that_is_refused_is_told_too(
     hubspot: HubSpotUsers, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ask = Asking(hubspot.url, directory("pat-na1-wrong"))
+    ask = Asking(hubspot.url, directory_of("pat-na1-wrong"))
     for token in ("pat-na1-wrong", "pat-na1-wrong-too", "pat-na1-wrong-too"):
-        ask.directory = directory(token)
+        ask.directory = directory_of(token)
         with pytest.raises(HubSpotRefused):
             ask()
     assert [line.message for line in caplog.records] == ["hubspot_refused"] * 2
@@ -227,19 +181,6 @@ def test_a_user_whose_record_cannot_be_read_costs_nobody_else(
         with pytest.raises(HubSpotUnavailable, match="cannot be read"):
             ask(1)
     assert ask(2).how == "hubspot"
-
-
-def test_a_large_portal_does_not_make_others_forgotten(
-    hubspot: HubSpotUsers, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "CROWD", 0)
-    monkeypatch.setattr(module, "MOST_LISTED", 100)
-    hubspot.persons, hubspot.most = people(range(1, 1001)), 100
-    ask = Asking(hubspot.url, directory())
-    ask.resolver._submit = lambda call: call()
-    assert ask(1).how == "hubspot"
-    assert len(ask.resolver._users) == 100
-    assert emails(ask(900)) == (email_of(900),)
 
 
 def test_who_is_remembered_does_not_stand_in_where_the_token_is_refused(
@@ -268,7 +209,7 @@ def test_the_one_token_is_for_the_only_portal(
     only: str | None,
     asked: bool,
 ) -> None:
-    ask = Asking(hubspot.url, directory(None, *portals), only)
+    ask = Asking(hubspot.url, directory_of(None, *portals), only)
     if asked:
         assert ask(1, portal_id=1).how == "hubspot"
     else:
@@ -281,7 +222,7 @@ def test_the_one_token_is_for_the_only_portal(
 
 
 def test_all_who_ask_for_a_user_at_once_cost_one_question(hubspot: HubSpotUsers) -> None:
-    ask = Asking(hubspot.url, directory())
+    ask = Asking(hubspot.url, directory_of())
     hubspot.delay_s = 0.5
     with ThreadPoolExecutor(20) as callers:
         answers = list(callers.map(lambda _: ask(), range(20)))
@@ -289,76 +230,9 @@ def test_all_who_ask_for_a_user_at_once_cost_one_question(hubspot: HubSpotUsers)
     assert len(hubspot.asked) == 1
 
 
-def test_a_crowd_of_new_users_reads_the_list(hubspot: HubSpotUsers) -> None:
-    hubspot.persons, hubspot.delay_s = people(range(1, 401)), 0.3
-    hubspot.persons.append(Person(500, "queue@acme.example", type="QUEUE"))
-    ask = Asking(hubspot.url, directory())
-    ask.resolver._submit = lambda call: threading.Thread(target=call).start()
-    with ThreadPoolExecutor(402) as callers:
-        answers = list(callers.map(lambda i: ask(i, seconds=30), [*range(1, 401), 500]))
-    assert [emails(who) for who in answers] == [(email_of(i),) for i in range(1, 401)] + [()]
-    lists = [asked for asked in hubspot.asked if asked.params.get("limit") == "500"]
-    assert len(lists) == 1
-    assert len(hubspot.lookups()) <= module.CROWD + 4  # four for who is not on the list
-
-
-def test_several_users_one_after_another_read_the_list_too(hubspot: HubSpotUsers) -> None:
-    hubspot.persons = people(range(1, 101))
-    ask = Asking(hubspot.url, directory())
-    ask.resolver._submit = lambda call: call()
-    for hour in range(3):
-        ask.clock.now += hour * (FRESH_S + 1)
-        hubspot.asked.clear()
-        assert [emails(ask(i)) for i in range(1, 101)] == [(email_of(i),) for i in range(1, 101)]
-        assert len(hubspot.asked) == module.CROWD + 1
-        assert {ask(i).how for i in range(1, 101)} == {"remembered"}
-    assert len(hubspot.asked) == module.CROWD + 1
-
-
-def test_users_are_found_one_by_one_where_the_list_cannot_be_read(hubspot: HubSpotUsers) -> None:
-    hubspot.persons, answer = people(range(1, 101)), hubspot.answer
-    no_list = Reply(b"<html>", 500)
-    hubspot.answer = lambda asked: no_list if "limit" in asked.params else answer(asked)
-    ask = Asking(hubspot.url, directory())
-    ask.resolver._submit = lambda call: threading.Thread(target=call).start()
-    assert [emails(ask(i)) for i in range(1, 101)] == [(email_of(i),) for i in range(1, 101)]
-    assert len(hubspot.asked) == 101  # the list, once
-
-
-def test_a_list_that_takes_too_long_is_not_read_again(
-    hubspot: HubSpotUsers, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "CROWD", 0)
-    hubspot.persons, hubspot.most = people(range(1, 301)), 100
-    ask = Asking(hubspot.url, directory())
-    ask.resolver._submit = lambda call: threading.Thread(target=call).start()
-    assert emails(ask(1)) == (email_of(1),)
-    (portal,) = ask.resolver._portals.values()
-    wait_until(lambda: not portal.flights)
-    portal.list_s = 6.0  # as if it had taken so long
-    hubspot.asked.clear()
-    ask.clock.now += KEPT_S
-    assert emails(ask(2)) == (email_of(2),)
-    assert len(hubspot.asked) == len(hubspot.lookups()) == 1
-
-
-def test_users_on_the_first_page_do_not_wait_for_the_last(
-    hubspot: HubSpotUsers, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "CROWD", 0)
-    hubspot.persons, hubspot.most = people(range(1, 301)), 100
-    page = Reply({"results": [hubspot._owner(p) for p in people([1])],
-                  "paging": {"next": {"after": "1"}}})  # fmt: skip
-    hubspot.then = [page, faults.hang]
-    ask = Asking(hubspot.url, directory())
-    ask.resolver._submit = lambda call: threading.Thread(target=call, daemon=True).start()
-    assert ask(1, seconds=20).how == "hubspot"
-    assert emails(ask(2, seconds=2)) == (email_of(2),)  # by a question of its own, after a while
-
-
 def test_threads_that_wait_for_a_hubspot_that_hangs_are_few(hubspot: HubSpotUsers) -> None:
     portals = tuple(range(1, 21))
-    ask = Asking(hubspot.url, directory(TOKEN, *portals))
+    ask = Asking(hubspot.url, directory_of(TOKEN, *portals))
     ask.resolver._most_hanging = 10
     hubspot.always = faults.hang
     with ThreadPoolExecutor(20) as callers:
@@ -377,7 +251,7 @@ def test_threads_that_wait_for_a_hubspot_that_hangs_are_few(hubspot: HubSpotUser
 
 def test_memory_is_bounded(hubspot: HubSpotUsers, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_USERS", 3)
-    ask = Asking(hubspot.url, directory())
+    ask = Asking(hubspot.url, directory_of())
     for user_id in (1, 2, 3, 4, 1):
         assert ask(user_id).how == "hubspot"
     assert len(ask.resolver._users) == 3

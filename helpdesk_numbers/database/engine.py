@@ -4,8 +4,6 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-KINDS = "postgresql://… or sqlite:///path"
-
 CONNECT_S = 3
 """How long PostgreSQL has for accepting a connection."""
 
@@ -14,19 +12,17 @@ POOL_SIZE = 5
 
 
 def read_url(text: str) -> URL:
-    """Return the URL, for the driver that we use; `postgres://`, as Heroku writes it, is read too.
+    """Return a URL of DATABASE_URL's two kinds for our driver; `postgres://`, as Heroku writes it,
+    is read too.
 
     Raises ValueError, without the URL, which may hold a password.
     """
     try:
         url = make_url(text.strip())
     except ArgumentError:
-        raise ValueError(f"not a database's URL: {KINDS}") from None
-    if url.drivername in ("postgres", "postgresql", "postgresql+psycopg"):
-        return url.set(drivername="postgresql+psycopg")
-    if url.drivername in ("sqlite", "sqlite+pysqlite"):
-        return url.set(drivername="sqlite+pysqlite")
-    raise ValueError(f"another kind of database than {KINDS}")
+        raise ValueError("not a database's URL") from None
+    kind = "sqlite+pysqlite" if url.drivername.startswith("sqlite") else "postgresql+psycopg"
+    return url.set(drivername=kind)
 
 
 def connect(text: str) -> Engine:

@@ -121,7 +121,7 @@ class HTTPProvider(Provider):
 
     def filled(self, url: str) -> str:
         """Return a URL with the options that it names in braces."""
-        return url.format_map(msgspec.structs.asdict(self.options))
+        return url.format_map(msgspec.structs.asdict(self.options)) if "{" in url else url
 
     def headers(self) -> Mapping[str, str]:
         """Return the headers of every request, authorisation above all: see `basic`, `bearer`."""
