@@ -113,9 +113,8 @@ class Service:
         from helpdesk_numbers.directory.database import DatabaseDirectory
 
         database, settings = self.database, self.settings
-        return DatabaseDirectory(
-            database.engine, database.encryption, self.environ, settings.last_known_good or 5
-        )
+        max_age_s = settings.last_known_good or 5
+        return DatabaseDirectory(database.engine, database.encryption, max_age_s)
 
     @cached_property
     def lookup(self) -> Lookup:

@@ -24,6 +24,7 @@ from providers.testing.carrier import Carrier
 from tests.support.carrier import SID, TOKEN, TwilioAPI, twilio_numbers
 from tests.support.https import make_certificate
 from tests.support.hubspot_api import HubSpotAPI
+from tests.support.postgres import new_database, postgres
 
 # A busy machine may take its time.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -71,6 +72,20 @@ def no_log_outlives_its_test() -> Iterator[None]:
     for handler in root.handlers[:]:
         if isinstance(handler.formatter, JSONFormatter | TextFormatter):
             root.removeHandler(handler)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    with postgres() as url:
+        yield url
+
+
+@pytest.fixture(params=["postgresql", "sqlite"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Of an empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/numbers.db"
+    return new_database(request.getfixturevalue("postgres_server"), f"t{time.monotonic_ns()}")
 
 
 @pytest.fixture(autouse=True)

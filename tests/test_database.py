@@ -4,7 +4,6 @@ import threading
 import time
 import tomllib
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +19,7 @@ from helpdesk_numbers.settings import ConfigurationError
 from providers.base.provider import Query
 from tests.support.accounts import wait_until
 from tests.support.clock import Clock
-from tests.support.postgres import KEY, new_database, postgres
+from tests.support.postgres import KEY
 
 TEXT = """
 [accounts.us]
@@ -43,22 +42,9 @@ accounts = ["us"]
 """
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with postgres() as url:
-        yield url
-
-
-@pytest.fixture(params=["postgresql", "sqlite"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/numbers.db"
-    return new_database(request.getfixturevalue("server"), f"t{time.monotonic_ns()}")
-
-
 @pytest.fixture
-def engine(url: str) -> Iterator[Engine]:
-    engine = connect(url)
+def engine(database_url: str) -> Iterator[Engine]:
+    engine = connect(database_url)
     schema.upgrade(engine)
     yield engine
     engine.dispose()
@@ -77,7 +63,7 @@ class Desk:
 
     def __init__(self, engine: Engine, *keys: str) -> None:
         self.engine, self.encryption, self.clock = engine, Encryption(keys or [KEY]), Clock()
-        self.source = DatabaseDirectory(engine, self.encryption, {}, 600, self.clock)
+        self.source = DatabaseDirectory(engine, self.encryption, 600, self.clock)
         self.asked: list[str] = []
         event.listen(engine, "before_cursor_execute", self._note)
 
@@ -96,11 +82,11 @@ def desk(engine: Engine) -> Desk:
     return made
 
 
-def test_the_schema_is_made_once_whoever_comes_first(url: str) -> None:
+def test_the_schema_is_made_once_whoever_comes_first(database_url: str) -> None:
     done: list[bool] = []
 
     def upgrade() -> None:
-        own = connect(url)
+        own = connect(database_url)
         done.append(schema.upgrade(own))
         own.dispose()
 
@@ -110,16 +96,16 @@ def test_the_schema_is_made_once_whoever_comes_first(url: str) -> None:
     for thread in threads:
         thread.join()
     assert sorted(done) == [False, False, False, True]
-    engine = connect(url)
+    engine = connect(database_url)
     assert schema.status(engine) == schema.newest()
     engine.dispose()
 
 
-def test_a_newer_schema_is_refused_in_words(engine: Engine, url: str) -> None:
+def test_a_newer_schema_is_refused_in_words(engine: Engine, database_url: str) -> None:
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(ConfigurationError) as raised:
-        Service(settings(url)).directory  # noqa: B018
+        Service(settings(database_url)).directory  # noqa: B018
     assert "schema (9999) is newer than this version knows" in raised.value.faults[0]
 
 
@@ -284,8 +270,8 @@ def test_a_database_that_hangs_costs_a_known_portal_one_wait(desk: Desk) -> None
         wait_until(lambda: not desk.source._reading)
 
 
-def test_the_service_answers_by_the_database(url: str) -> None:
-    service = Service(settings(url))
+def test_the_service_answers_by_the_database(database_url: str) -> None:
+    service = Service(settings(database_url))
     fill(service.database.engine, service.database.encryption)
     result = service.lookup.look_up(62515, 1001)
     assert [number.e164 for number in result.numbers] == ["+12025550143"]

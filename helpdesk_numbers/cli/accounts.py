@@ -1,7 +1,7 @@
 """`flask accounts`: the accounts in the database."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -10,6 +10,8 @@ from sqlalchemy import Connection, func, select
 from tabulate import tabulate
 
 from helpdesk_numbers.database import rows
+from helpdesk_numbers.database.editing import InUse
+from helpdesk_numbers.database.hiding import hide_secrets
 from helpdesk_numbers.database.opening import Database
 from helpdesk_numbers.database.rows import Table, Undeciphered
 from helpdesk_numbers.database.tables import accounts as accounts_table
@@ -18,9 +20,9 @@ from helpdesk_numbers.directory.toml import build
 from helpdesk_numbers.lookup.judge import judge
 from helpdesk_numbers.service import current_service
 from providers import ProviderError, load
-from providers.base.options import Problem, Problems, fields_of, is_secret
+from providers.base.options import Faults, Problems, fields_of, is_secret
 
-from .database import DatabaseGroup
+from .database import DatabaseGroup, edit
 from .listing import list_with_timeout
 from .output import as_json, ask, count, emit, example, in_words, with_remedy
 
@@ -38,20 +40,10 @@ def named(connection: Connection, database: Database, name: str) -> Table:
     return table
 
 
-def faults_of(directory: Mapping[str, Any], place: str) -> list[Problem]:
-    """Return the faults at that place of a directory's tables."""
-    problems = Problems()
-    build(directory, current_service().environ, None, problems)
-    return [line for line in problems.lines if line.place.startswith(place)]
-
-
 def _shown(name: str, table: Table) -> dict[str, Any]:
-    """The account with `***` for its secrets."""
-    plain, secret = rows.split_secrets(table)
-    hidden = dict.fromkeys(secret, "***")
-    if isinstance(table, Undeciphered):
-        hidden = {"secrets": "cannot be decrypted"}
-    return {"name": name, "provider": table["provider"], **plain, **hidden}
+    """The account with its secrets hidden."""
+    lost = {"secrets": "cannot be decrypted"} if isinstance(table, Undeciphered) else {}
+    return {"name": name, **hide_secrets(table), **lost}
 
 
 @accounts.command("list", epilog=example("accounts list"))
@@ -113,31 +105,40 @@ def set_(
     arguments, which other programs can see. An empty value removes an option.
     """
     database = current_service().database
-
-    with database.engine.begin() as connection:
-        table = rows.all_accounts(connection, database.encryption, [name]).get(name, {})
-        table = {**table, **({"provider": provider} if provider else {})}
-        if "provider" not in table:
-            raise click.UsageError(f"there is no account {name} yet: give --provider")
-        secret = _fill_in(table, options, files, asked)
-        if faults := faults_of({"accounts": {name: table}}, "accounts."):
-            wanted = [o for o in secret if any(line.place.endswith(f".{o}") for line in faults)]
+    with database.engine.connect() as connection:
+        before = rows.all_accounts(connection, database.encryption, [name]).get(name, {})
+    provider = provider or before.get("provider")
+    if provider is None:
+        raise click.UsageError(f"there is no account {name} yet: give --provider")
+    try:
+        known = fields_of(load(provider).Options)
+    except (LookupError, ImportError) as error:
+        raise click.UsageError(str(error.args[0])) from None
+    secret = [option for option, info in known.items() if is_secret(info)]
+    given = dict(_given(secret, options, files))
+    for option in secret:
+        missing = known[option].required and option not in {**before, **given}
+        if option in asked or missing:
+            unanswered = click.UsageError(f"nobody is there to ask: --secret-file {option}=FILE")
+            given[option] = ask(partial(click.prompt, hide_input=True), unanswered, option)
+    with edit() as editor:  # when all is answered, for nobody else can change anything meanwhile
+        stored = editor.account(name)
+        table = {**(stored.table if stored else {}), "provider": provider, **given}
+        table = {option: value for option, value in table.items() if value != ""}
+        try:
+            editor.put_account(name, table)
+        except Faults as error:
+            wanted = [o for o in secret if any(f".{o}:" in fault for fault in error.faults)]
             hints = [f"to be asked for it: --ask {option}" for option in wanted]
-            raise click.ClickException("\n".join(["nothing was changed:", *faults, *hints]))
-        rows.put_accounts(connection, database.encryption, {name: table})
+            raise Faults([*error.faults, *hints]) from None
     shown = _shown(name, table)
     emit(shown, [f"Account {name} is set. Try it: flask accounts test {name}"])
 
 
-def _fill_in(
-    table: Table, options: tuple[str, ...], files: tuple[str, ...], asked: tuple[str, ...]
-) -> list[str]:
-    """Put the options into the table, secret ones from files or by asking; the secret ones."""
-    try:
-        known = fields_of(load(table["provider"]).Options)
-    except (LookupError, ImportError) as error:
-        raise click.UsageError(str(error.args[0])) from None
-    secret = [option for option, info in known.items() if is_secret(info)]
+def _given(
+    secret: list[str], options: tuple[str, ...], files: tuple[str, ...]
+) -> Iterator[tuple[str, Any]]:
+    """The options that are given, with the contents of the files."""
     for option, value in map(_pair, options):
         if option in secret:
             raise click.UsageError(
@@ -145,20 +146,12 @@ def _fill_in(
                 f" or --secret-file {option}=FILE"
             )
         try:
-            table[option] = json.loads(value) if value[:1] in ("[", "{") else value
+            yield option, json.loads(value) if value[:1] in ("[", "{") else value
         except ValueError as error:
             raise click.UsageError(f"{option} is not JSON: {error}") from None
     for option, path in map(_pair, files):
         with click.open_file(path, encoding="utf-8") as file:
-            table[option] = file.read().strip()
-    for option in secret:
-        missing = known[option].required and option not in table
-        if option in asked or missing:
-            unanswered = click.UsageError(f"nobody is there to ask: --secret-file {option}=FILE")
-            table[option] = ask(partial(click.prompt, hide_input=True), unanswered, option)
-    for option in [option for option, value in table.items() if value == ""]:
-        del table[option]
-    return secret
+            yield option, file.read().strip()
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -173,8 +166,7 @@ def _pair(text: str) -> tuple[str, str]:
 @as_json
 def test(name: str) -> None:
     """List an account's numbers live. Exits with 1 if the carrier does not give them."""
-    service = current_service()
-    database = service.database
+    database = current_service().database
     with database.engine.connect() as connection:
         table = named(connection, database, name)
     if isinstance(table, Undeciphered):
@@ -182,7 +174,7 @@ def test(name: str) -> None:
             f"the secrets of {name} cannot be decrypted with any of ENCRYPTION_KEYS"
         )
     problems = Problems()
-    account = build({"accounts": {name: table}}, service.environ, None, problems).accounts.get(name)
+    account = build({"accounts": {name: table}}, None, None, problems).accounts.get(name)
     if account is None:
         raise click.ClickException("\n".join(problems.lines))
     try:
@@ -199,15 +191,11 @@ def test(name: str) -> None:
 @as_json
 def remove(name: str) -> None:
     """Remove an account that no portal uses."""
-    database = current_service().database
-
-    with database.engine.begin() as connection:
-        named(connection, database, name)
-        using = connection.scalars(
-            select(portal_accounts.c.portal_id).where(portal_accounts.c.account == name).limit(5)
-        ).all()
-        if using:
-            users = ", ".join(map(str, using))
-            raise click.ClickException(f"portals use {name}: {users}. Change these first.")
-        rows.delete_accounts(connection, [name])
+    try:
+        with edit() as editor:
+            removed = editor.remove_account(name)
+    except InUse as error:
+        raise click.ClickException(str(error)) from None
+    if not removed:
+        raise click.ClickException(f"there is no account {name} in the database")
     emit({"removed": name}, [f"Account {name} is removed."])

@@ -1,15 +1,19 @@
 """`flask database` and `flask keys`: the schema, and the keys that secrets are encrypted with."""
 
+import getpass
+from contextlib import AbstractContextManager
 from typing import Any
 
 import click
 from sqlalchemy.exc import SQLAlchemyError
 
 from helpdesk_numbers.database import schema
+from helpdesk_numbers.database.editing import Editor, editing
 from helpdesk_numbers.database.encryption import new_key
 from helpdesk_numbers.database.opening import Database, open_without_upgrade, why
 from helpdesk_numbers.database.rotation import rotate as rotate_rows
 from helpdesk_numbers.service import current_service
+from providers.base.options import Faults
 
 from . import progress
 from .output import Group, as_json, count, emit, example
@@ -26,10 +30,26 @@ class DatabaseGroup(Group):
             raise click.ClickException(why(error)) from None
         except schema.NewerSchema as error:
             raise click.ClickException(str(error)) from None
+        except Faults as error:
+            raise click.ClickException("\n".join(["nothing was changed:", *error.faults])) from None
 
 
 database = DatabaseGroup("database", help="The database that DATABASE_URL names: its schema.")
 keys = DatabaseGroup("keys", help="The keys that secrets in the database are encrypted with.")
+
+
+def whoami() -> str:
+    """Return who runs the command, for the audit."""
+    try:
+        return f"command of {getpass.getuser()}"
+    except (KeyError, OSError, ImportError):  # a container's user need have no name
+        return "command"
+
+
+def edit() -> AbstractContextManager[Editor]:
+    """Return the database to be changed by the command; else Faults says why nothing was."""
+    service = current_service()
+    return editing(service.database, whoami(), service.environ)
 
 
 def opened() -> Database:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from helpdesk_numbers.database.editing import LOCK
+from helpdesk_numbers.database.engine import locked
 from helpdesk_numbers.database.transfer import Change, Tables, apply, as_toml, changes, read, stored
 from helpdesk_numbers.directory import toml
 from helpdesk_numbers.directory.text import read_file
@@ -13,7 +15,7 @@ from helpdesk_numbers.service import current_service
 from providers.base.options import Faults, Problems
 
 from . import progress
-from .database import DatabaseGroup
+from .database import DatabaseGroup, whoami
 from .output import as_json, count, emit, example
 
 SHOWN = 50
@@ -61,12 +63,13 @@ def import_(file: Path, really: bool) -> None:
     encrypted. Without --apply it shows what would change.
     """
     after, database = _read(file), current_service().database
-    with progress.line() as show, database.engine.begin() as connection:
+    with progress.line() as show, locked(database.engine, LOCK) as connection:
         show("reading the database")
-        todo = changes(stored(connection, database.encryption), after)
+        before = stored(connection, database.encryption)
+        todo = changes(before, after)
         if really and todo:
             show(f"writing {count(len(todo), 'change')}")
-            apply(connection, database.encryption, after, todo)
+            apply(connection, database.encryption, before, after, todo, whoami())
     emit([change._asdict() for change in todo], _lines(todo, really))
 
 

@@ -9,14 +9,14 @@ from sqlalchemy import select
 from tabulate import tabulate
 
 from helpdesk_numbers.database import rows
+from helpdesk_numbers.database.hiding import hide_secrets
 from helpdesk_numbers.database.rows import Table
 from helpdesk_numbers.database.tables import portals as portals_table
 from helpdesk_numbers.directory.text import read_file
 from helpdesk_numbers.service import current_service
 from providers.base.options import Faults
 
-from .accounts import faults_of
-from .database import DatabaseGroup
+from .database import DatabaseGroup, edit
 from .options import as_id
 from .output import as_json, emit, example
 
@@ -29,8 +29,7 @@ PAGE = 1_000
 
 
 def _shown(portal_id: int, table: Table) -> dict[str, Any]:
-    hidden = {"token": "***"} if "token" in table else {}
-    return {"portalId": portal_id, **table, **hidden}
+    return {"portalId": portal_id, **hide_secrets(table)}
 
 
 @portals.command("list", epilog=example("portals list"))
@@ -93,30 +92,17 @@ def set_(
     file: Path | None,
 ) -> None:
     """Add a portal, or change it. Its rules come from a file: --from."""
-    database = current_service().database
-
-    with database.engine.begin() as connection:
-        found = rows.find(connection, database.encryption, portal_id)
-        table: Table = dict(found.portal) if found else {}
-        if file:
-            table = _table_of(file, portal_id)
-        if names:
-            table["accounts"] = list(names)
-        if users:
-            table["users"] = users
-        if token_file:
-            with click.open_file(token_file, encoding="utf-8") as opened:
-                table["token"] = opened.read().strip()
-        if table.get("token") == "":
-            raise click.ClickException(
-                "nothing was changed: its token cannot be decrypted with any of ENCRYPTION_KEYS:"
-                " set the key that it was encrypted with, or give --token-file"
-            )
-        known = rows.all_accounts(connection, database.encryption, table.get("accounts", ()))
-        directory = {"accounts": known, "portals": {str(portal_id): table}}
-        if faults := faults_of(directory, "portals."):
-            raise click.ClickException("\n".join(["nothing was changed:", *faults]))
-        rows.put_portals(connection, database.encryption, {portal_id: table})
+    whole = _table_of(file, portal_id) if file else None
+    given: Table = {"accounts": list(names)} if names else {}
+    if users:
+        given["users"] = users
+    if token_file:
+        with click.open_file(token_file, encoding="utf-8") as opened:
+            given["token"] = opened.read().strip()
+    with edit() as editor:
+        found = editor.portal(portal_id)
+        table = {**(whole or (found.table if found else {})), **given}
+        editor.put_portal(portal_id, table)
     shown = _shown(portal_id, table)
     see = f"flask numbers --portal-id {portal_id} --user-id USER --explain"
     emit(
@@ -139,10 +125,8 @@ def _table_of(file: Path, portal_id: int) -> Table:
 @as_json
 def remove(portal_id: int) -> None:
     """Remove a portal with its rules: from then on its users see no number."""
-    database = current_service().database
-
-    with database.engine.begin() as connection:
-        removed = rows.delete_portals(connection, [portal_id])
+    with edit() as editor:
+        removed = editor.remove_portal(portal_id)
     if not removed:
         raise click.ClickException(f"portal {portal_id} is not in the database")
     emit({"removed": portal_id}, [f"Portal {portal_id} is removed."])

@@ -1,36 +1,43 @@
 """The connection to the database that DATABASE_URL names."""
 
-from sqlalchemy import Engine, create_engine, event
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 CONNECT_S = 3
 """How long PostgreSQL has for accepting a connection."""
 
-POOL_SIZE = 5
-"""Connections that a process keeps; as many as threads ask the database."""
+POOL_SIZE, OVERFLOW = 5, 4
+"""Connections that a process keeps, as many as threads ask for portals; and how many more the
+management API may take for a while."""
+
+LOCK_S = 5
+"""How long a change waits for those that are made just now."""
 
 
-def read_url(text: str) -> URL:
+def read_url(given: str) -> URL:
     """Return a URL of DATABASE_URL's two kinds for our driver; `postgres://`, as Heroku writes it,
     is read too.
 
     Raises ValueError, without the URL, which may hold a password.
     """
     try:
-        url = make_url(text.strip())
+        url = make_url(given.strip())
     except ArgumentError:
         raise ValueError("not a database's URL") from None
     kind = "sqlite+pysqlite" if url.drivername.startswith("sqlite") else "postgresql+psycopg"
     return url.set(drivername=kind)
 
 
-def connect(text: str) -> Engine:
+def connect(given: str) -> Engine:
     """Return the engine, which connects when it is first used.
 
     Raises ValueError as `read_url` does.
     """
-    url = read_url(text)
+    url = read_url(given)
     if url.get_backend_name() == "sqlite":
         engine = create_engine(url, connect_args={"timeout": 10})
         event.listen(engine, "connect", _set_up_sqlite)
@@ -46,8 +53,29 @@ def connect(text: str) -> Engine:
         "keepalives_count": 3,
     }
     return create_engine(
-        url, connect_args=arguments, pool_size=POOL_SIZE, max_overflow=0, pool_timeout=CONNECT_S
+        url,
+        connect_args=arguments,
+        pool_size=POOL_SIZE,
+        max_overflow=OVERFLOW,
+        pool_timeout=CONNECT_S,
     )
+
+
+@contextmanager
+def locked(engine: Engine, number: int, wait_s: float = 0) -> Iterator[Connection]:
+    """Begin a transaction that one process has at a time, by a lock of this number; it is kept
+    unless an error is raised. `wait_s` is how long it waits for another's, 0 for ever.
+
+    SQLite has one lock for all, and waits as long as `connect` says.
+    """
+    with engine.connect() as connection:
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:  # of the transaction, so that pgbouncer cannot hand it to another session
+            connection.execute(text(f"SET LOCAL lock_timeout = '{wait_s}s'"))
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({number})"))
+        yield connection
+        connection.commit()  # else leaving the connection rolls it back
 
 
 def _set_up_sqlite(connection: object, _: object) -> None:

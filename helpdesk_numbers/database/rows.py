@@ -22,10 +22,10 @@ from sqlalchemy import (
 )
 from sqlalchemy import Table as SQLTable
 
-from providers import load
-from providers.base.options import Secret, fields_of, is_secret
+from providers.base.options import Secret
 
 from .encryption import Encryption, Undecipherable
+from .hiding import split_secrets
 from .tables import accounts, portal_accounts, portals, revisions, rules
 
 T = TypeVar("T")
@@ -128,8 +128,12 @@ def _account(encryption: Encryption, row: Any) -> Table:
             secret = encryption.decrypt(row.secrets, "accounts", row.name, "secrets")
         except Undecipherable:
             return Undeciphered(table)
-        table |= {name: Secret(text) for name, text in json.loads(secret).items()}
+        table |= {name: _as_secret(value) for name, value in json.loads(secret).items()}
     return table
+
+
+def _as_secret(value: Any) -> Any:
+    return [*map(Secret, value)] if isinstance(value, list) else Secret(value)
 
 
 def next_revision(connection: Connection) -> int:
@@ -140,11 +144,10 @@ def next_revision(connection: Connection) -> int:
     return int(number)
 
 
-def split_secrets(table: Mapping[str, Any]) -> tuple[Table, Table]:
-    """Return an account's options without the secret ones, and these."""
-    known = fields_of(load(table["provider"]).Options)
-    secret = {n: v for n, v in table.items() if n in known and is_secret(known[n])}
-    return {n: v for n, v in table.items() if n not in secret and n != "provider"}, secret
+def normal(portal: Mapping[str, Any]) -> Table:
+    """Return a portal's table as it is stored: with the default of `users`, and without empty
+    tables of rules."""
+    return {"users": "all", **{key: value for key, value in portal.items() if value != {}}}
 
 
 def put_accounts(
@@ -256,16 +259,26 @@ def all_accounts(
     return {row.name: _account(encryption, row) for row in connection.execute(asked)}
 
 
-def all_portals(connection: Connection, encryption: Encryption) -> dict[int, Table]:
-    """Return all portals, in the order of their ids."""
+def all_portals(
+    connection: Connection, encryption: Encryption, portal_ids: Iterable[int] | None = None
+) -> dict[int, Table]:
+    """Return the portals of these ids, or all, in the order of their ids."""
+    asked_rules, asked_accounts, active = (
+        select(table) if portal_ids is None else select(table).where(key.in_(portal_ids))
+        for table, key in (
+            (rules, rules.c.portal_id),
+            (portal_accounts, portal_accounts.c.portal_id),
+            (portals, portals.c.id),
+        )
+    )
     ruled: dict[int, list[tuple[str, str, str]]] = {}
-    for portal_id, kind, key, rule in connection.execute(select(rules)):
+    for portal_id, kind, key, rule in connection.execute(asked_rules):
         ruled.setdefault(portal_id, []).append((kind, key, rule))
     named: dict[int, list[str]] = {}
-    ordered = select(portal_accounts).order_by(portal_accounts.c.position)
+    ordered = asked_accounts.order_by(portal_accounts.c.position)
     for portal_id, _, name in connection.execute(ordered):
         named.setdefault(portal_id, []).append(name)
-    active = select(portals).where(portals.c.state == "active").order_by(portals.c.id)
+    active = active.where(portals.c.state == "active").order_by(portals.c.id)
     return {
         row.id: _portal(encryption, row, named.get(row.id, []), ruled.get(row.id, ()))
         for row in connection.execute(active)

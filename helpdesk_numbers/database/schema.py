@@ -1,13 +1,12 @@
 """Is the schema that of this version? Brought up to date by whichever process comes first."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Engine
+
+from .engine import locked
 
 LOCK = 5_721_377_294_117
 """The advisory lock's number, which is ours alone."""
@@ -42,7 +41,7 @@ def upgrade(engine: Engine) -> bool:
     """
     if _is_up_to_date(status(engine)):
         return False
-    with engine.connect() as connection, _locked(connection):
+    with locked(engine, LOCK) as connection:
         current = MigrationContext.configure(connection).get_current_revision()
         if _is_up_to_date(current):
             return False
@@ -59,17 +58,6 @@ def _is_up_to_date(revision: str | None) -> bool:
     if revision not in {script.revision for script in scripts.walk_revisions()}:
         raise NewerSchema(revision)
     return revision == scripts.get_current_head()
-
-
-@contextmanager
-def _locked(connection: Connection) -> Iterator[None]:
-    """A transaction that one process has at a time, over its end."""
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-    else:  # of the transaction, so that pgbouncer cannot hand it to another session
-        connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
-    yield
-    connection.commit()  # else leaving the connection rolls it back
 
 
 def _config() -> Config:

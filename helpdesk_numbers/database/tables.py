@@ -63,3 +63,16 @@ revisions = Table(
     Column("at", Float, nullable=False),
 )
 """Counts changes: each writes its number to what it changes."""
+
+audit = Table(
+    "audit",
+    METADATA,
+    Column("id", BIG, primary_key=True, autoincrement=True),
+    Column("at", Float, nullable=False),  # seconds since 1970
+    Column("who", String, nullable=False),
+    Column("kind", String, nullable=False),  # account or portal
+    Column("name", String, nullable=False),
+    Column("before", Text),  # JSON without secrets; NULL if there was none
+    Column("after", Text),
+    Index("audit_of", "kind", "name", "id"),
+)

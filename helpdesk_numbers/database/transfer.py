@@ -9,8 +9,9 @@ from sqlalchemy import Connection
 from helpdesk_numbers.directory.toml import build, resolve
 from providers.base.options import Faults, Problems
 
-from . import rows
+from . import audit, rows
 from .encryption import Encryption
+from .hiding import split_secrets
 from .rows import Table
 
 
@@ -40,13 +41,7 @@ def read(tables: Mapping[str, Any], environ: Mapping[str, str]) -> Tables:
     if problems.lines:
         raise Faults(problems.lines)
     resolved = resolve(tables, environ, problems)
-    portals = {
-        int(portal_id): {
-            "users": "all",
-            **{key: value for key, value in table.items() if value != {}},
-        }
-        for portal_id, table in resolved["portals"].items()
-    }
+    portals = {int(number): rows.normal(table) for number, table in resolved["portals"].items()}
     return Tables(resolved.get("accounts", {}), portals)
 
 
@@ -75,9 +70,14 @@ def _changes(kind: str, before: Mapping[Any, object], after: Mapping[Any, object
 
 
 def apply(
-    connection: Connection, encryption: Encryption, after: Tables, todo: list[Change]
+    connection: Connection,
+    encryption: Encryption,
+    before: Tables,
+    after: Tables,
+    todo: list[Change],
+    who: str,
 ) -> None:
-    """Do these changes, in the transaction that is open."""
+    """Do these changes, in the transaction that is open, and tell the audit who did them."""
 
     def named(kind: str, *what: str) -> list[Any]:
         return [change.name for change in todo if change.kind == kind and change.what in what]
@@ -89,6 +89,14 @@ def apply(
     rows.delete_portals(connection, named("portal", "remove"))
     rows.delete_accounts(connection, named("account", "remove"))
 
+    def change_of(change: Change) -> audit.Entry:
+        of: tuple[Mapping[Any, Table], ...] = (before.accounts, after.accounts)
+        if change.kind == "portal":
+            of = before.portals, after.portals
+        return audit.Entry(change.kind, change.name, *(tables.get(change.name) for tables in of))
+
+    audit.record(connection, who, map(change_of, todo))
+
 
 def as_toml(tables: Tables, *, with_secrets: bool) -> str:
     """Return the directory file of these tables: in the order of names and ids, and without
@@ -97,7 +105,7 @@ def as_toml(tables: Tables, *, with_secrets: bool) -> str:
 
     accounts, portals = {}, {}
     for name, table in sorted(tables.accounts.items()):
-        plain, secret = rows.split_secrets(table)
+        plain, secret = split_secrets(table)
         hidden = secret if with_secrets else {key: _variable(name, key) for key in secret}
         accounts[name] = {"provider": table["provider"], **_texts({**plain, **hidden})}
     for portal_id, table in sorted(tables.portals.items()):

@@ -84,12 +84,11 @@ class DatabaseDirectory:
         self,
         engine: Engine,
         encryption: Encryption,
-        environ: Mapping[str, str],
         max_age_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """While the database is away, what was read stands in for `max_age_s`."""
-        self._engine, self._encryption, self._environ = engine, encryption, environ
+        self._engine, self._encryption = engine, encryption
         self._max_age_s, self._clock = max_age_s, clock
         self._lock = threading.Lock()
         self._kept: LRUCache[int, _Kept] = LRUCache(MOST_PORTALS)
@@ -126,6 +125,12 @@ class DatabaseDirectory:
         if stands_in:
             return stands_in.directory
         raise DirectoryUnavailable
+
+    def forget(self, portal_id: int) -> None:
+        """Have the portal read again when it is next asked for."""
+        with self._lock:
+            if kept := self._kept.get(portal_id):
+                self._kept[portal_id] = kept._replace(at=kept.at - FRESH_S)
 
     def current(self) -> Directory:
         """Return a directory without portals, if the database answers.
@@ -186,7 +191,7 @@ class DatabaseDirectory:
         """The directory of rows; accounts that are as before are kept, also those of others."""
         problems, before = Problems(), Directory(self._accounts, {})
         directory = {"accounts": accounts, "portals": {str(portal_id): portal}}
-        built = build(directory, self._environ, before, problems)
+        built = build(directory, None, before, problems)
         providers: dict[str, Provider] = {}
         for name, table in accounts.items():
             if isinstance(table, Undeciphered):

@@ -69,11 +69,14 @@ def read(text: str, name: str, problems: Problems) -> dict[str, Any] | None:
 
 def build(
     tables: Mapping[str, Any],
-    environ: Mapping[str, str],
+    environ: Mapping[str, str] | None,
     before: Directory | None,
     problems: Problems,
 ) -> Directory:
-    """Return the directory of these tables, as far as it is good: `problems` gets the rest."""
+    """Return the directory of these tables, as far as it is good: `problems` gets the rest.
+
+    `environ` is for `resolve`.
+    """
     for key in sorted(tables.keys() - {"accounts", "portals"}):
         problems.at(key).add("no such table" + did_you_mean(key, ("accounts", "portals")))
     at = problems.at("accounts")
@@ -87,9 +90,10 @@ def build(
     return directory
 
 
-def resolve(value: Any, environ: Mapping[str, str], problems: Problems) -> Any:
+def resolve(value: Any, environ: Mapping[str, str] | None, problems: Problems) -> Any:
     """Return the value with every `env:NAME` in it replaced; FAULTY if one is not set, tables
-    aside."""
+    aside. Without `environ`, none may be there: else who may write a table could read the
+    variables."""
     before = len(problems.lines)
     if isinstance(value, dict):
         return {key: resolve(inner, environ, problems.at(key)) for key, inner in value.items()}
@@ -98,6 +102,9 @@ def resolve(value: Any, environ: Mapping[str, str], problems: Problems) -> Any:
         value = [resolve(item, environ, problems.at(f"[{index}]")) for index, item in items]
     elif isinstance(value, str) and value.startswith("env:"):
         name = value.removeprefix("env:").strip()
+        if environ is None:
+            problems.add("a variable's value is taken by files and commands alone: give the value")
+            return FAULTY
         value = read_variable(environ, name)
         if not value:
             remedy = "set it, or correct the name after env:"

@@ -1,0 +1,219 @@
+"""Changes of accounts and portals: checked by what checks a directory file, one after the other,
+and told in the audit. The commands and the management API make them."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, select
+
+from helpdesk_numbers.directory.toml import build, resolve
+from providers.base.options import Faults, Problems
+
+from . import audit, rows
+from .encryption import Encryption
+from .engine import LOCK_S, locked
+from .hiding import HIDDEN
+from .opening import Database
+from .rows import Table, Undeciphered
+from .tables import accounts, portal_accounts
+
+LOCK = 5_721_377_294_118
+"""The advisory lock's number, which is ours alone."""
+
+MOST_NAMED = 5
+"""So many portals are named that use an account."""
+
+
+NOT_DECRYPTED = (
+    "it cannot be decrypted with any of ENCRYPTION_KEYS: give it anew, or set the key that it was"
+    " encrypted with"
+)
+
+
+class InUse(Exception):
+    """Portals use the account that is to be removed."""
+
+    def __init__(self, name: str, portal_ids: list[int]) -> None:
+        users = ", ".join(map(str, portal_ids))
+        super().__init__(f"portals use {name}: {users}. Change these first.")
+
+
+class Stored(NamedTuple):
+    """An account or portal as it is in the database, and the number of its last change."""
+
+    table: Table
+    revision: int
+
+
+@contextmanager
+def editing(
+    database: Database, who: str, environ: Mapping[str, str] | None = None
+) -> Iterator["Editor"]:
+    """Begin changes while nobody else makes any. They are kept unless an error is raised.
+
+    `environ` is what `env:NAME` is taken from; without it, no value may be one.
+    """
+    with locked(database.engine, LOCK, LOCK_S) as connection:
+        yield Editor(connection, database.encryption, who, environ)
+
+
+class Editor:
+    """What may be done with accounts and portals, within one transaction.
+
+    What puts raises Faults, with every fault by its place in a directory file.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        encryption: Encryption,
+        who: str = "",
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self._connection, self._encryption = connection, encryption
+        self._who, self._environ = who, environ
+
+    def account(self, name: str) -> Stored | None:
+        """Return the account of that name, None if there is none."""
+        if not _is_name(name):
+            return None
+        asked = select(accounts.c.revision).where(accounts.c.name == name)
+        if (revision := self._connection.scalar(asked)) is None:
+            return None
+        return Stored(rows.all_accounts(self._connection, self._encryption, [name])[name], revision)
+
+    def portal(self, portal_id: int) -> Stored | None:
+        """Return the portal of that id, None if there is none."""
+        found = rows.find(self._connection, self._encryption, portal_id)
+        return Stored(found.portal, found.revision[0]) if found else None
+
+    def put_account(self, name: str, table: Mapping[str, Any]) -> bool:
+        """Make an account of this table; return whether that changes anything."""
+        stored = self.account(name)
+        before = stored.table if stored else None
+        problems = Problems()
+        at = problems.at("accounts").at(name)
+        if not _is_name(name):
+            at.add("a name has 1 to 100 characters that can be seen")
+        table = _unhide(table, before, at)
+        table = self._check("accounts", name, table, {}, problems)
+        if before == table and not isinstance(before, Undeciphered):
+            return False
+        if before and before.get("country") != table.get("country"):
+            self._check_portals(name, table)
+        rows.put_accounts(self._connection, self._encryption, {name: table})
+        self._record("account", name, before, table)
+        return True
+
+    def put_portal(self, portal_id: int, table: Mapping[str, Any]) -> bool:
+        """Make a portal of this table; return whether that changes anything."""
+        stored = self.portal(portal_id)
+        before = stored.table if stored else None
+        problems = Problems()
+        at = problems.at("portals").at(str(portal_id))
+        table = _unhide(rows.normal(table), before, at)
+        for kind in ("user", "team"):
+            rules = table.get(kind)
+            for key in rules if isinstance(rules, dict) else ():
+                if not key.isprintable():
+                    at.at(kind).at(ascii(key)).add("it has characters that cannot be seen")
+        if table.get("token") == "":
+            at.at("token").add(NOT_DECRYPTED)
+        known = self._accounts_of(table)
+        table = self._check("portals", str(portal_id), table, known, problems)
+        if before == table:
+            return False
+        rows.put_portals(self._connection, self._encryption, {portal_id: table})
+        self._record("portal", portal_id, before, table)
+        return True
+
+    def remove_account(self, name: str) -> bool:
+        """Remove an account that no portal uses, else InUse; return whether there was one."""
+        if (stored := self.account(name)) is None:
+            return False
+        if using := self._portals_using(name, MOST_NAMED):
+            raise InUse(name, using)
+        rows.delete_accounts(self._connection, [name])
+        self._record("account", name, stored.table, None)
+        return True
+
+    def remove_portal(self, portal_id: int) -> bool:
+        """Remove a portal with its rules; return whether there was one."""
+        if (stored := self.portal(portal_id)) is None:
+            return False
+        rows.delete_portals(self._connection, [portal_id])
+        self._record("portal", portal_id, stored.table, None)
+        return True
+
+    def _check(
+        self, kind: str, key: str, table: Table, known: Mapping[str, Table], problems: Problems
+    ) -> Table:
+        """The table with its variables' values, if it is good."""
+        table = resolve(table, self._environ, problems.at(kind).at(key))
+        if not problems.lines:
+            tables: dict[str, Any] = {"accounts": known, "portals": {}}
+            build({**tables, kind: {key: table}}, None, None, problems)
+        if faults := [line for line in problems.lines if line.place.startswith(f"{kind}.")]:
+            raise Faults(faults)
+        return table
+
+    def _check_portals(self, name: str, table: Table) -> None:
+        """Numbers in rules are national where all accounts are of one country."""
+        portals = rows.all_portals(self._connection, self._encryption, self._portals_using(name))
+        named = {one for portal in portals.values() for one in portal["accounts"]}
+        known = rows.all_accounts(self._connection, self._encryption, named)
+        tables = {
+            "accounts": {**known, name: table},
+            "portals": {str(k): v for k, v in portals.items()},
+        }
+        problems = Problems()
+        build(tables, None, None, problems)
+        if faults := [line for line in problems.lines if line.place.startswith("portals.")]:
+            raise Faults(faults)
+
+    def _accounts_of(self, portal: Table) -> dict[str, Table]:
+        named = portal.get("accounts")
+        names = filter(_is_name, named if isinstance(named, list) else ())
+        return rows.all_accounts(self._connection, self._encryption, names)
+
+    def _portals_using(self, name: str, most: int | None = None) -> list[int]:
+        asked = select(portal_accounts.c.portal_id).where(portal_accounts.c.account == name)
+        return [*self._connection.scalars(asked.distinct().limit(most))]
+
+    def _record(
+        self, kind: str, name: str | int, before: Table | None, after: Table | None
+    ) -> None:
+        audit.record(self._connection, self._who, [audit.Entry(kind, name, before, after)])
+
+
+def _is_name(name: object) -> bool:
+    """Whether an account can be called that. PostgreSQL has no text with a null character."""
+    if not isinstance(name, str) or not 0 < len(name) <= 100:
+        return False
+    return name.isprintable() and name == name.strip()
+
+
+def _unhide(table: Mapping[str, Any], before: Table | None, problems: Problems) -> Table:
+    """The table with the secrets that are stored where it has HIDDEN.
+
+    They stay with the provider and the addresses that they were given for: else who may write them
+    could have them sent elsewhere, and so read them.
+    """
+    stored, given = dict(before or {}), dict(table)
+    moved = [
+        option
+        for option in stored.keys() | given.keys()
+        if (option == "provider" or option.endswith("url"))
+        and stored.get(option) != given.get(option)
+    ]
+    for option, value in table.items():
+        if value == HIDDEN:
+            if before is None or not stored.get(option):
+                problems.at(option).add(
+                    "*** stands for what is stored, which cannot be had: give it"
+                )
+            elif moved:
+                problems.at(option).add(f"give it anew, for {min(moved)} is another one")
+            given[option] = stored.get(option)
+    return given
