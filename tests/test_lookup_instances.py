@@ -13,7 +13,7 @@ from helpdesk_numbers.lookup.stale import LastKnownGood
 from providers import Secret, load
 from providers.base.errors import Refused
 from providers.base.provider import PhoneNumber, Provider, Query
-from tests.support.valkey import Valkey, valkey
+from tests.support.valkey import Valkey, valkey, valkey_to_stop
 
 EAST = PhoneNumber("+12025550143", "East", "7", owners=("anna@acme.example",))
 WEST = PhoneNumber("+12025550144")
@@ -28,7 +28,7 @@ def server() -> Iterator[Valkey]:
 @pytest.fixture(autouse=True)
 def often(server: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing to wait for but Redis, on a busy machine too."""
-    server.client().flushall()
+    server.client().flushdb()
     monkeypatch.setattr(instances, "WRITE_EVERY_S", 0)
     monkeypatch.setattr(instances, "READ_EVERY_S", 0)
     monkeypatch.setattr(instances, "SLOW_S", 5)
@@ -155,7 +155,7 @@ def test_while_redis_hangs_nobody_waits_and_it_is_told_once(
     told: list[object] = []
     monkeypatch.setattr(redis_client.log, "warning", lambda *words: told.append(words))
     monkeypatch.setattr(instances, "SLOW_S", 0.05)
-    with valkey() as own:
+    with valkey_to_stop() as own:
         asked = instance(own)
         acme = account()
         asked.record(acme, Query(), [EAST], time.monotonic())
@@ -172,7 +172,7 @@ def test_while_redis_hangs_nobody_waits_and_it_is_told_once(
 
 def test_a_refusal_is_told_once_redis_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redis_client, "PAUSE_S", 0)
-    with valkey() as own:
+    with valkey_to_stop() as own:
         asked = shared(own, EAST)
         other, same = instance(own), account()
         assert other.find(same, Query())

