@@ -18,13 +18,14 @@ from helpdesk_numbers.database.tables import accounts as accounts_table
 from helpdesk_numbers.database.tables import portal_accounts
 from helpdesk_numbers.directory.toml import build
 from helpdesk_numbers.lookup.judge import judge
+from helpdesk_numbers.remedies import in_words
 from helpdesk_numbers.service import current_service
 from providers import ProviderError, load
 from providers.base.options import Faults, Problems, fields_of, is_secret
 
 from .database import DatabaseGroup, edit
 from .listing import list_with_timeout
-from .output import as_json, ask, count, emit, example, in_words, with_remedy
+from .output import as_json, ask, count, emit, example, with_remedy
 
 accounts = DatabaseGroup("accounts", help="The accounts in the database, with their credentials.")
 

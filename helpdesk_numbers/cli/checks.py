@@ -13,13 +13,14 @@ import providers
 from helpdesk_numbers.directory.model import Directory
 from helpdesk_numbers.lookup.judge import judge
 from helpdesk_numbers.lookup.rules import matches_nothing
+from helpdesk_numbers.remedies import in_words
 from helpdesk_numbers.service import Service
 from helpdesk_numbers.settings import ConfigurationError, Settings
 from providers import PhoneNumber, Provider, ProviderError
 from providers.base.provider import ANYBODY, Progress
 
 from .listing import list_with_timeout
-from .output import count, in_words
+from .output import count
 from .webhook_url import key_is_due, new_key
 
 ACCOUNT_S = 60.0

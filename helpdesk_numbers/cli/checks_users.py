@@ -7,6 +7,7 @@ from functools import partial
 import providers
 from helpdesk_numbers.directory.model import Directory, Portal
 from helpdesk_numbers.users.asking import SendBy, no_token, sender, tokens
+from helpdesk_numbers.users.people import QUESTION_S
 from hubspot.api import HOW
 from hubspot.errors import HubSpotRefused, HubSpotUnavailable, LookupFailed
 from hubspot.private_app import PREFIX, fetch_token_info
@@ -15,7 +16,6 @@ from providers import Provider
 from providers.base.provider import Deadline
 
 from .checks import Check, Finding, Subject
-from .hubspot_users import QUESTION_S
 
 
 def user_checks(directory: Directory, portal_id: int | None = None) -> list[Check]:

@@ -11,14 +11,14 @@ from helpdesk_numbers.explain import describe
 from helpdesk_numbers.lookup.long import LONGEST_S, Unfinished
 from helpdesk_numbers.lookup.lookup import Lookup
 from helpdesk_numbers.lookup.result import Result
+from helpdesk_numbers.remedies import remedy_of
 from helpdesk_numbers.service import Service, current_service
 from helpdesk_numbers.webhook import hide_key
-from hubspot.errors import LookupFailed
 
 from . import progress, running
-from .hubspot_users import in_words, user_id_of
+from .hubspot_users import user_id_of
 from .options import only_portal, portal, secrets_of, user
-from .output import Command, as_json, emit, example, remedy_of, with_remedy
+from .output import Command, as_json, emit, example, with_remedy
 from .webhook_url import read_url, signed_url
 
 
@@ -94,8 +94,6 @@ def _look_up(lookup: Lookup, portal_id: int, user_id: int, explain: bool) -> Res
             gone_s = time.monotonic() - began
             show(f"asking the accounts, {gone_s:.0f} s")
             (result,) = progress.each(ask, [True], 1, lambda _: None)
-            if isinstance(result, LookupFailed):
-                raise click.ClickException(in_words(result))
             if isinstance(result, Exception):
                 raise result
             errors = (outcome.error for outcome in result.outcomes if outcome.age_s is None)

@@ -13,7 +13,7 @@ import msgspec
 from flask.cli import AppGroup
 
 from helpdesk_numbers.service import current_service
-from providers import ProviderError
+from hubspot.errors import HubSpotRefused, LookupFailed
 
 _AS_JSON = f"{__name__}.as_json"
 
@@ -62,7 +62,10 @@ class Command(click.Command):
 
     def run(self, ctx: click.Context) -> Any:
         """Run the command. A group may turn its own errors into ClickExceptions here."""
-        return super().invoke(ctx)
+        try:
+            return super().invoke(ctx)
+        except LookupFailed as error:
+            raise click.ClickException(of_hubspot(error)) from None
 
 
 def _leave() -> NoReturn:
@@ -125,28 +128,11 @@ def ask(question: Callable[..., Any], unanswered: click.ClickException, *args: A
     raise unanswered
 
 
+def of_hubspot(error: LookupFailed) -> str:
+    """Return what went wrong with asking HubSpot, and what to do about it."""
+    return with_remedy(str(error), error.remedy if isinstance(error, HubSpotRefused) else "")
+
+
 def with_remedy(text: str, remedy: str) -> str:
     """Return a text, and what to do about it on a line below if anything can be done."""
     return f"{text}\n  → {remedy}" if remedy else text
-
-
-_REMEDIES = {
-    "refused": (
-        "check the credentials, their permissions and the account's id: `flask providers` lists"
-        " the options"
-    ),
-    "rate_limited": "wait, and find out what else uses up the account's limit",
-    "unreachable": "check the network, base_url if it is set, and the carrier's status page",
-}
-
-
-def in_words(error: ProviderError) -> tuple[str, str]:
-    """Return what a carrier's failure is, when to try again if it says, and what to do about it."""
-    wait = f", try again in {error.retry_after_s:.0f} s" if error.retry_after_s else ""
-    return f"{error}{wait}", error.remedy or remedy_of(error.outcome)
-
-
-def remedy_of(outcome: str) -> str:
-    """Return what to do about an account's outcome, where its adapter knows nothing better."""
-    changed = "check base_url if it is set; if it is right, the carrier changed its API: report it"
-    return _REMEDIES.get(outcome, changed)

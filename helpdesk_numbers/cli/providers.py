@@ -17,6 +17,7 @@ from tabulate import tabulate
 
 import providers
 from helpdesk_numbers.lookup.judge import judge
+from helpdesk_numbers.remedies import in_words
 from helpdesk_numbers.service import current_service
 from helpdesk_numbers.settings import ConfigurationError, Settings
 from providers import PhoneNumber, Provider, ProviderError
@@ -105,7 +106,7 @@ def try_(name: str, deadline: float) -> None:
         numbers = list_with_timeout(account, deadline)
     except ProviderError as error:
         if not output.wants_json():
-            text, remedy = output.in_words(error)
+            text, remedy = in_words(error)
             text = output.with_remedy(f"{name}: {error.outcome}: {text}", remedy)
             raise click.ClickException(text) from None
         text, wait_s = str(error), error.retry_after_s

@@ -10,6 +10,7 @@ from helpdesk_numbers.directory.model import Directory
 from helpdesk_numbers.lookup.judge import Judged, judge
 from helpdesk_numbers.lookup.result import LeftOut, Number
 from helpdesk_numbers.lookup.rules import apply_rules
+from helpdesk_numbers.remedies import in_words
 from helpdesk_numbers.service import current_service
 from hubspot.errors import LookupFailed
 from hubspot.users import HubSpotUser
@@ -18,11 +19,10 @@ from providers.base.provider import ANYBODY, Progress
 
 from . import progress
 from .checks import ACCOUNT_S, PAGE_S
-from .hubspot_users import Asker, in_words
+from .hubspot_users import people_of
 from .listing import list_with_timeout
 from .options import only_portal, portal
-from .output import Command, as_json, count, emit, example, with_remedy
-from .output import in_words as carrier_in_words
+from .output import Command, as_json, count, emit, example, of_hubspot, with_remedy
 
 SHOWN = 3
 """So many of a user's numbers stand in the table."""
@@ -47,7 +47,7 @@ def users(portal_id: int | None) -> None:
         raise click.UsageError(f"portal {portal_id} is not in the directory")
     with progress.line() as show:
         people: list[HubSpotUser] = []
-        for person in Asker(service, portal_id).all():
+        for person in people_of(service, portal_id).all():
             people.append(person)
             show(f"asking HubSpot: {count(len(people), 'user')}")
         people.sort(key=lambda person: (person.emails, person.id))
@@ -65,7 +65,7 @@ def users(portal_id: int | None) -> None:
     }
     emit(data, _lines(data))
     for name, error in failed.items():
-        click.echo(with_remedy(f"account {name}: {error}", carrier_in_words(error)[1]), err=True)
+        click.echo(with_remedy(f"account {name}: {error}", in_words(error)[1]), err=True)
     if failed:
         raise click.exceptions.Exit(1)
 
@@ -99,7 +99,7 @@ def _user(
     try:
         grants, rule = directory.grants(portal_id, person.id, person)
     except LookupFailed as error:
-        grants, rule = [], in_words(error)
+        grants, rule = [], of_hubspot(error)
     for grant in grants:
         apply_rules(listed.get(grant.account.account, ()), grant, numbers, left_out)
     return {
