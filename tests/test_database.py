@@ -13,7 +13,7 @@ from helpdesk_numbers.database import rows, schema
 from helpdesk_numbers.database.encryption import Encryption, Undecipherable, new_key
 from helpdesk_numbers.database.engine import connect, read_url
 from helpdesk_numbers.directory.database import FRESH_S, DatabaseDirectory
-from helpdesk_numbers.directory.model import DirectoryUnavailable
+from helpdesk_numbers.directory.model import OWN, DirectoryUnavailable
 from helpdesk_numbers.service import Service
 from helpdesk_numbers.settings import ConfigurationError
 from providers.base.provider import Query
@@ -68,7 +68,8 @@ class Desk:
         event.listen(engine, "before_cursor_execute", self._note)
 
     def _note(self, _c: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        self.asked.append(statement)
+        if statement != "BEGIN":  # which SQLite wants to be told
+            self.asked.append(statement)
 
     def later(self, seconds: float = FRESH_S + 0.1) -> None:
         self.clock.now += seconds
@@ -121,6 +122,23 @@ def test_the_migrations_make_the_tables_that_the_code_knows(engine: Engine) -> N
 
 def settings(url: str, **more: str) -> dict[str, str]:
     return {"HUBSPOT_CLIENT_SECRET": "x", "DATABASE_URL": url, "ENCRYPTION_KEYS": KEY, **more}
+
+
+def test_a_portal_is_read_as_it_was_at_one_moment(desk: Desk, database_url: str) -> None:
+    def change(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if "FROM rules" in statement and desk.asked.count(statement) == 1:
+            other = connect(database_url)
+            with other.begin() as connection:
+                table = {"accounts": ["desk"], "users": "none"}
+                rows.put_portals(connection, desk.encryption, {62515: table})
+            other.dispose()
+
+    event.listen(desk.engine, "before_cursor_execute", change)
+    before = desk.source.of(62515).portals[62515]
+    assert (before.accounts, before.users, [*before.rules]) == (("desk", "us"), OWN, [1001])
+    desk.later()
+    after = desk.source.of(62515).portals[62515]
+    assert (after.accounts, after.users, [*after.rules]) == (("desk",), "none", [])
 
 
 def test_a_portal_is_read_by_two_queries_and_then_looked_at_by_one(desk: Desk) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from helpdesk_numbers.database import audit
-from helpdesk_numbers.database.editing import Editor, InUse, editing
+from helpdesk_numbers.database.editing import InUse, Reader, editing
 from helpdesk_numbers.database.opening import Database, open_database
 from helpdesk_numbers.service import Service
 from providers.base.options import Faults
@@ -38,7 +38,7 @@ def put(database: Database, name: str | int, table: dict[str, Any]) -> bool:
 
 def stored(database: Database, name: str) -> dict[str, Any]:
     with database.engine.connect() as connection:
-        found = Editor(connection, database.encryption).account(name)
+        found = Reader(connection, database.encryption).account(name)
     assert found
     return found.table
 
@@ -140,6 +140,6 @@ def test_changes_of_the_same_portal_wait_for_each_other(database: Database) -> N
     for thread in threads:
         thread.join()
     with database.engine.connect() as connection:
-        found = Editor(connection, database.encryption).portal(7)
+        found = Reader(connection).portal(7)
     assert found
     assert len(found.table["user"]) == 8

@@ -11,8 +11,8 @@ from tabulate import tabulate
 
 from helpdesk_numbers.database import rows
 from helpdesk_numbers.database.editing import InUse
+from helpdesk_numbers.database.encryption import Encryption
 from helpdesk_numbers.database.hiding import hide_secrets
-from helpdesk_numbers.database.opening import Database
 from helpdesk_numbers.database.rows import Table, Undeciphered
 from helpdesk_numbers.database.tables import accounts as accounts_table
 from helpdesk_numbers.database.tables import portal_accounts
@@ -33,18 +33,13 @@ TEST_S = 60.0
 """What a test gets."""
 
 
-def named(connection: Connection, database: Database, name: str) -> Table:
-    """Return the account's table; ClickException if there is none of that name."""
-    table = rows.all_accounts(connection, database.encryption, [name]).get(name)
+def named(connection: Connection, encryption: Encryption | None, name: str) -> Table:
+    """Return the account's table, see `rows.all_accounts`; ClickException if there is none of that
+    name."""
+    table = rows.all_accounts(connection, encryption, [name]).get(name)
     if table is None:
         raise click.ClickException(f"there is no account {name} in the database")
     return table
-
-
-def _shown(name: str, table: Table) -> dict[str, Any]:
-    """The account with its secrets hidden."""
-    lost = {"secrets": "cannot be decrypted"} if isinstance(table, Undeciphered) else {}
-    return {"name": name, **hide_secrets(table), **lost}
 
 
 @accounts.command("list", epilog=example("accounts list"))
@@ -76,7 +71,7 @@ def show(name: str) -> None:
     """Show an account's options, its secrets as ***."""
     database = current_service().database
     with database.engine.connect() as connection:
-        shown = _shown(name, named(connection, database, name))
+        shown = {"name": name, **named(connection, None, name)}
     emit(shown, (f"{key} = {value!r}" for key, value in shown.items()))
 
 
@@ -132,7 +127,7 @@ def set_(
             wanted = [o for o in secret if any(f".{o}:" in fault for fault in error.faults)]
             hints = [f"to be asked for it: --ask {option}" for option in wanted]
             raise Faults([*error.faults, *hints]) from None
-    shown = _shown(name, table)
+    shown = {"name": name, **hide_secrets(table)}
     emit(shown, [f"Account {name} is set. Try it: flask accounts test {name}"])
 
 
@@ -169,7 +164,7 @@ def test(name: str) -> None:
     """List an account's numbers live. Exits with 1 if the carrier does not give them."""
     database = current_service().database
     with database.engine.connect() as connection:
-        table = named(connection, database, name)
+        table = named(connection, database.encryption, name)
     if isinstance(table, Undeciphered):
         raise click.ClickException(
             f"the secrets of {name} cannot be decrypted with any of ENCRYPTION_KEYS"

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from helpdesk_numbers.database.editing import LOCK
-from helpdesk_numbers.database.engine import locked
+from helpdesk_numbers.database.engine import locked, snapshot
 from helpdesk_numbers.database.transfer import Change, Tables, apply, as_toml, changes, read, stored
 from helpdesk_numbers.directory import toml
 from helpdesk_numbers.directory.text import read_file
@@ -95,6 +95,6 @@ def export(with_secrets: bool) -> None:
     Without --with-secrets, each secret is to come from a variable that is named for it.
     """
     database = current_service().database
-    with database.engine.connect() as connection:
-        tables = stored(connection, database.encryption)
+    with snapshot(database.engine) as connection:
+        tables = stored(connection, database.encryption if with_secrets else None)
     click.echo(as_toml(tables, with_secrets=with_secrets), nl=False)

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from tabulate import tabulate
 
 from helpdesk_numbers.database import rows
+from helpdesk_numbers.database.engine import snapshot
 from helpdesk_numbers.database.hiding import hide_secrets
 from helpdesk_numbers.database.rows import Table
 from helpdesk_numbers.database.tables import portals as portals_table
@@ -61,12 +62,11 @@ def list_(after: int | None) -> None:
 @as_json
 def show(portal_id: int) -> None:
     """Show a portal's accounts and rules, its token as ***."""
-    database = current_service().database
-    with database.engine.connect() as connection:
-        found = rows.find(connection, database.encryption, portal_id)
+    with snapshot(current_service().database.engine) as connection:
+        found = rows.all_portals(connection, None, [portal_id]).get(portal_id)
     if found is None:
         raise click.ClickException(f"portal {portal_id} is not in the database")
-    shown = _shown(portal_id, found.portal)
+    shown = _shown(portal_id, found)
     emit(shown, (f"{key} = {value!r}" for key, value in shown.items()))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, select
 
 from helpdesk_numbers.directory.toml import build, resolve
 from providers.base.options import Faults, Problems
@@ -16,7 +16,7 @@ from .engine import LOCK_S, locked
 from .hiding import HIDDEN
 from .opening import Database
 from .rows import Table, Undeciphered
-from .tables import accounts, portal_accounts
+from .tables import accounts, portal_accounts, portals
 
 LOCK = 5_721_377_294_118
 """The advisory lock's number, which is ours alone."""
@@ -58,7 +58,48 @@ def editing(
         yield Editor(connection, database.encryption, who, environ)
 
 
-class Editor:
+class Reader:
+    """Accounts and portals as they are, within one transaction; with HIDDEN for each secret unless
+    there is `encryption`."""
+
+    def __init__(self, connection: Connection, encryption: Encryption | None = None) -> None:
+        self._connection, self._encryption = connection, encryption
+
+    def account(self, name: str) -> Stored | None:
+        """Return the account of that name, None if there is none."""
+        if not _is_name(name):
+            return None
+        return self._accounts(accounts.c.name == name, 1).get(name)
+
+    def accounts_after(self, name: str, limit: int) -> dict[str, Stored]:
+        """Return the next accounts in the order of their names."""
+        return self._accounts(accounts.c.name > name, limit)
+
+    def _accounts(self, which: ColumnElement[bool], limit: int) -> dict[str, Stored]:
+        columns = accounts.c.name, accounts.c.revision
+        asked = select(*columns).where(which).order_by(accounts.c.name).limit(limit)
+        revisions = {row.name: row.revision for row in self._connection.execute(asked)}
+        found = rows.all_accounts(self._connection, self._encryption, revisions)
+        return {name: Stored(found[name], revision) for name, revision in revisions.items()}
+
+    def portal(self, portal_id: int) -> Stored | None:
+        """Return the portal of that id, None if there is none."""
+        return self._portals(portals.c.id == portal_id, 1).get(portal_id)
+
+    def portals_after(self, portal_id: int, limit: int) -> dict[int, Stored]:
+        """Return the next portals in the order of their ids."""
+        return self._portals(portals.c.id > portal_id, limit)
+
+    def _portals(self, which: ColumnElement[bool], limit: int) -> dict[int, Stored]:
+        which &= portals.c.state == "active"
+        columns = portals.c.id, portals.c.revision
+        asked = select(*columns).where(which).order_by(portals.c.id).limit(limit)
+        revisions = {row.id: row.revision for row in self._connection.execute(asked)}
+        found = rows.all_portals(self._connection, self._encryption, revisions)
+        return {number: Stored(found[number], revision) for number, revision in revisions.items()}
+
+
+class Editor(Reader):
     """What may be done with accounts and portals, within one transaction.
 
     What puts raises Faults, with every fault by its place in a directory file.
@@ -68,25 +109,12 @@ class Editor:
         self,
         connection: Connection,
         encryption: Encryption,
-        who: str = "",
-        environ: Mapping[str, str] | None = None,
+        who: str,
+        environ: Mapping[str, str] | None,
     ) -> None:
-        self._connection, self._encryption = connection, encryption
+        super().__init__(connection)
+        self._encryption: Encryption = encryption
         self._who, self._environ = who, environ
-
-    def account(self, name: str) -> Stored | None:
-        """Return the account of that name, None if there is none."""
-        if not _is_name(name):
-            return None
-        asked = select(accounts.c.revision).where(accounts.c.name == name)
-        if (revision := self._connection.scalar(asked)) is None:
-            return None
-        return Stored(rows.all_accounts(self._connection, self._encryption, [name])[name], revision)
-
-    def portal(self, portal_id: int) -> Stored | None:
-        """Return the portal of that id, None if there is none."""
-        found = rows.find(self._connection, self._encryption, portal_id)
-        return Stored(found.portal, found.revision[0]) if found else None
 
     def put_account(self, name: str, table: Mapping[str, Any]) -> bool:
         """Make an account of this table; return whether that changes anything."""

@@ -62,6 +62,17 @@ def connect(given: str) -> Engine:
 
 
 @contextmanager
+def snapshot(engine: Engine) -> Iterator[Connection]:
+    """Begin to read: all that is read is of one moment, whatever is changed meanwhile."""
+    with engine.connect() as connection:
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN")
+        else:
+            connection.execution_options(isolation_level="REPEATABLE READ")
+        yield connection
+
+
+@contextmanager
 def locked(engine: Engine, number: int, wait_s: float = 0) -> Iterator[Connection]:
     """Begin a transaction that one process has at a time, by a lock of this number; it is kept
     unless an error is raised. `wait_s` is how long it waits for another's, 0 for ever.

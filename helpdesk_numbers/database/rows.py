@@ -25,7 +25,7 @@ from sqlalchemy import Table as SQLTable
 from providers.base.options import Secret
 
 from .encryption import Encryption, Undecipherable
-from .hiding import split_secrets
+from .hiding import HIDDEN, split_secrets
 from .tables import accounts, portal_accounts, portals, revisions, rules
 
 T = TypeVar("T")
@@ -105,12 +105,17 @@ def _found(encryption: Encryption, rows: list[Any], listed: list[tuple[str, str,
 
 
 def _portal(
-    encryption: Encryption, row: Any, names: list[str], listed: Iterable[tuple[str, str, str]]
+    encryption: Encryption | None,
+    row: Any,
+    names: list[str],
+    listed: Iterable[tuple[str, str, str]],
 ) -> Table:
     """The portal of a row, its accounts' names and its rules; its token is empty if it cannot be
-    decrypted."""
+    decrypted, and HIDDEN without `encryption`."""
     table: Table = {"accounts": names, "users": json.loads(row.users)}
     if row.token:
+        table["token"] = Secret(HIDDEN)
+    if row.token and encryption:
         try:
             table["token"] = encryption.decrypt(row.token, "portals", str(row.id), "token")
         except Undecipherable:
@@ -120,14 +125,18 @@ def _portal(
     return table
 
 
-def _account(encryption: Encryption, row: Any) -> Table:
-    """The account of a row; Undeciphered if its secrets cannot be had."""
+def _account(encryption: Encryption | None, row: Any) -> Table:
+    """The account of a row; Undeciphered if its secrets cannot be had, and HIDDEN for each of them
+    without `encryption`."""
     table = {"provider": row.provider, **json.loads(row.options)}
+    hidden = [option for option, value in table.items() if value == HIDDEN]
+    if encryption is None:
+        return {**table, **dict.fromkeys(hidden, Secret(HIDDEN))}
     if row.secrets:
         try:
             secret = encryption.decrypt(row.secrets, "accounts", row.name, "secrets")
         except Undecipherable:
-            return Undeciphered(table)
+            return Undeciphered((o, value) for o, value in table.items() if o not in hidden)
         table |= {name: _as_secret(value) for name, value in json.loads(secret).items()}
     return table
 
@@ -157,7 +166,7 @@ def put_accounts(
     number, values = next_revision(connection), []
     for name, table in tables.items():
         plain, secret = split_secrets(table)
-        text = json.dumps(secret, default=str)
+        text, plain = json.dumps(secret, default=str), plain | dict.fromkeys(secret, HIDDEN)
         values.append(
             {
                 "name": name,
@@ -250,9 +259,12 @@ def _delete_inner(connection: Connection, portal_ids: Sequence[int]) -> None:
 
 
 def all_accounts(
-    connection: Connection, encryption: Encryption, names: Iterable[str] | None = None
+    connection: Connection, encryption: Encryption | None, names: Iterable[str] | None = None
 ) -> dict[str, Table]:
-    """Return the accounts of these names, or all, in the order of their names."""
+    """Return the accounts of these names, or all, in the order of their names.
+
+    Without `encryption`, each secret is HIDDEN.
+    """
     asked = select(accounts).order_by(accounts.c.name)
     if names is not None:
         asked = asked.where(accounts.c.name.in_([*names]))
@@ -260,9 +272,12 @@ def all_accounts(
 
 
 def all_portals(
-    connection: Connection, encryption: Encryption, portal_ids: Iterable[int] | None = None
+    connection: Connection, encryption: Encryption | None, portal_ids: Iterable[int] | None = None
 ) -> dict[int, Table]:
-    """Return the portals of these ids, or all, in the order of their ids."""
+    """Return the portals of these ids, or all, in the order of their ids.
+
+    Without `encryption`, each token is HIDDEN.
+    """
     asked_rules, asked_accounts, active = (
         select(table) if portal_ids is None else select(table).where(key.in_(portal_ids))
         for table, key in (

@@ -45,8 +45,8 @@ def read(tables: Mapping[str, Any], environ: Mapping[str, str]) -> Tables:
     return Tables(resolved.get("accounts", {}), portals)
 
 
-def stored(connection: Connection, encryption: Encryption) -> Tables:
-    """Return all that the database has."""
+def stored(connection: Connection, encryption: Encryption | None) -> Tables:
+    """Return all that the database has; without `encryption`, HIDDEN for each secret."""
     accounts = rows.all_accounts(connection, encryption)
     return Tables(accounts, rows.all_portals(connection, encryption))
 

@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from helpdesk_numbers.database.encryption import Encryption
-from helpdesk_numbers.database.engine import POOL_SIZE
+from helpdesk_numbers.database.engine import POOL_SIZE, snapshot
 from helpdesk_numbers.database.rows import Revision, Table, Undeciphered, count, find, revision_of
 from helpdesk_numbers.threads import RequestThreads
 from providers.base.errors import Refused
@@ -181,6 +181,7 @@ class DatabaseDirectory:
                 return _Kept(Directory({}, {}), None, began)
             if kept and revision_of(connection, portal_id) == kept.revision:
                 return kept._replace(at=began)
+        with snapshot(self._engine) as connection:
             found = find(connection, self._encryption, portal_id)
         if found is None:
             return _Kept(Directory({}, {}), None, began)

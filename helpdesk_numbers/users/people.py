@@ -1,4 +1,4 @@
-"""A portal's users, for a command or an administrator, who wait longer than the webhook's caller."""
+"""A portal's users, for a command or an administrator, who wait longer than a request does."""
 
 from collections.abc import Iterator, Mapping
 
