@@ -16,7 +16,7 @@ ifneq ($(MADE),$(or $(NAMED),none))
 $(shell rm -f .venv/run .venv/dev)
 endif
 
-.PHONY: help demo run check test lint format docs lock interop prism prism-providers bench
+.PHONY: help demo run check test lint format docs lock interop prism prism-providers fuzz-api bench
 
 help:  ## this list
 	@awk -F ':.*##  *' '/^[a-z-]+:.*##/ { printf "%-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ prism: .venv/dev  ## the registration's commands against mocks of HubSpot's API 
 
 prism-providers: .venv/dev  ## the adapters against mocks of the carriers' APIs (needs npm)
 	$(BIN)/python -m tests.prism_providers
+
+fuzz-api: .venv/dev  ## ten minutes of Schemathesis against the running management API
+	$(BIN)/python -m tests.fuzz_api
 
 bench: .venv/run  ## what we claim about speed and memory: about fourteen minutes, see benchmarks/
 	$(BIN)/python -m benchmarks

@@ -5,14 +5,13 @@ import os
 import sys
 import traceback
 from collections.abc import Mapping
-from typing import Any
 
 import click
 from flask import Flask, Response, jsonify, request
 from flask.cli import FlaskGroup
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from helpdesk_numbers import cli, explain, logs
+from helpdesk_numbers import answers, cli, explain, logs
 from helpdesk_numbers.directory.model import DirectoryRefused, DirectoryUnavailable
 from helpdesk_numbers.service import Service, service_of_process
 from helpdesk_numbers.webhook import HIDDEN, MAX_BODY_BYTES, PATH, KeyedWebhook, blueprint
@@ -86,6 +85,10 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
                 " `helpdesk-numbers serve`, or with --config python:helpdesk_numbers.gunicorn_conf"
             )
         settings = service.settings
+        if settings.admin_tokens:
+            from helpdesk_numbers.api import routes
+
+            app.register_blueprint(routes.blueprint(service))
         logs.set_up(settings.log_format, settings.log_level)
         if settings.hubspot_webhook_key:
             keyed = KeyedWebhook(app.wsgi_app, settings)
@@ -113,7 +116,7 @@ def _add_health_checks(app: Flask, service: Service) -> None:
     def readyz() -> Response:
         service.directory.current()
         if faults := service.directory.refused:
-            return _error(
+            return answers.error(
                 503,
                 "DIRECTORY_REFUSED",
                 f"The directory file has {faults} fault(s), so the one before it stays in force."
@@ -130,7 +133,7 @@ def _add_errors(app: Flask, service: Service) -> None:
             logs.log_fields(request.environ).update(who="unknown", reason=str(error))
         elif message is None and not isinstance(error, InvalidSignature):
             logs.log_fields(request.environ).setdefault("reason", str(error))
-        answer = _error(status, category, message or str(error))
+        answer = answers.error(status, category, message or str(error))
         if status == 503:
             wait_s = getattr(error, "retry_after_s", None) or RETRY_AFTER_S
             answer.headers["Retry-After"] = str(math.ceil(wait_s))
@@ -143,10 +146,12 @@ def _add_errors(app: Flask, service: Service) -> None:
     def http(error: HTTPException) -> Response:
         status = error.code or 500
         message = MESSAGES.get(status) or error.description or error.name
+        if isinstance(error, MethodNotAllowed) and request.path.startswith("/api/"):
+            message = f"This path takes {', '.join(error.valid_methods or ())}."
         if service.settings.hubspot_webhook_key:
             message = message.replace(PATH, f"{PATH}/{HIDDEN}")
         logs.log_fields(request.environ)["reason"] = message
-        answer = _error(status, error.name.upper().replace(" ", "_"), message)
+        answer = answers.error(status, error.name.upper().replace(" ", "_"), message)
         for name, value in error.get_headers(request.environ):
             if name not in ("Content-Type", "Content-Length"):
                 answer.headers[name] = value  # Allow, above all
@@ -160,17 +165,4 @@ def _add_errors(app: Flask, service: Service) -> None:
             error=type(error).__name__,
             frames=[f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-8:]],
         )
-        return _error(500, "INTERNAL_ERROR", "Something went wrong here; the log has more.")
-
-
-def _error(status: int, category: str, message: str) -> Response:
-    """An error in HubSpot's own shape."""
-    body: dict[str, Any] = {
-        "status": "error",
-        "message": message,
-        "correlationId": logs.log_fields(request.environ)["correlation_id"],
-        "category": category,
-    }
-    answer = jsonify(body)
-    answer.status_code = status
-    return answer
+        return answers.error(500, "INTERNAL_ERROR", "Something went wrong here; the log has more.")

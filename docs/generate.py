@@ -30,6 +30,7 @@ MORE = {
     "DIRECTORY": "directory.md",
     "DATABASE_URL": "database.md",
     "ENCRYPTION_KEYS": "database.md#keys",
+    "ADMIN_TOKENS": "api.md",
     "HUBSPOT_PORTAL_TOKEN": "who-sees-what.md#the-token",
     "DIRECTORY_TOML": "directory.md#without-a-file",
     "PROVIDER": "providers/README.md",

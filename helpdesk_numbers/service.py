@@ -92,7 +92,7 @@ class Service:
         if account and not faults:
             return SingleAccount(account, self.settings.hubspot_portal_ids)
         if not faults and self.settings.database_url:
-            return self._database_directory
+            return self.database_directory
         raise ConfigurationError(faults)
 
     @cached_property
@@ -109,7 +109,8 @@ class Service:
             self.database.engine.dispose()
 
     @cached_property
-    def _database_directory(self) -> "DatabaseDirectory":
+    def database_directory(self) -> "DatabaseDirectory":
+        """Return the directory of the database."""
         from helpdesk_numbers.directory.database import DatabaseDirectory
 
         database, settings = self.database, self.settings

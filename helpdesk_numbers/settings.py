@@ -159,6 +159,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             " comma-separated, newest first; `flask keys new` prints one"
         ),
     ] = ()
+    admin_tokens: Annotated[
+        tuple[Secret, ...],
+        Meta(
+            description="comma-separated; turn on the management API, `/api/v1`, for who sends one"
+        ),
+    ] = ()
     provider: Annotated[
         str | None,
         Meta(description="the provider of a single account, with options `<PROVIDER>_<OPTION>`"),
@@ -235,6 +241,14 @@ def check_serving(given: Mapping[str, Any], problems: Problems) -> None:
     if given.get("database_url") and keys is not None and not (keys and all(map(_is_key, keys))):
         problems.at("ENCRYPTION_KEYS").add(
             "missing, or not a key; `flask keys new` prints one: keep it as safe as the database"
+        )
+    if given.get("admin_tokens") and not all(token.strip() for token in given["admin_tokens"]):
+        problems.at("ADMIN_TOKENS").add("one of them is empty")
+    if given.get("admin_tokens") and not given.get("database_url", FAULTY):
+        problems.at("ADMIN_TOKENS").add("set DATABASE_URL too: the API changes what is there")
+    elif given.get("admin_tokens") and (directory or text or given.get("provider")):
+        problems.at("ADMIN_TOKENS").add(
+            "unset DIRECTORY, DIRECTORY_TOML and PROVIDER: the API changes the database alone"
         )
 
 

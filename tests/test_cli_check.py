@@ -391,7 +391,7 @@ def test_account_whose_adapter_hangs_is_given_up_too(
         (f"http://{HOST}", "not https"),
         ("https://localhost:8000", "this machine"),
         ("https://192.168.1.2", "private network"),
-        ("https://[bad", "not a URL"),
+        ("https://[1]", "not a URL"),
     ],
 )
 @pytest.mark.parametrize("offline", [["--offline"], []])

@@ -6,7 +6,7 @@ from functools import partial
 
 import providers
 from helpdesk_numbers.directory.model import Directory, Portal
-from helpdesk_numbers.users.asking import SendBy, no_token, sender, tokens
+from helpdesk_numbers.users.asking import NoToken, SendBy, sender, tokens
 from helpdesk_numbers.users.people import QUESTION_S
 from hubspot.api import HOW
 from hubspot.errors import HubSpotRefused, HubSpotUnavailable, LookupFailed
@@ -34,7 +34,7 @@ def _portal(portal_id: int, subject: Subject) -> Iterator[Finding]:
     settings = subject.service.settings
     token = tokens(settings.hubspot_portal_token)(directory, portal_id)
     if not token:
-        error = no_token(portal_id)
+        error = NoToken(portal_id)
         yield Finding(f"{name}.token", False, str(error), error.remedy)
         return
     subject.need_network()

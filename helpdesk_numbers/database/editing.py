@@ -26,8 +26,8 @@ MOST_NAMED = 5
 
 
 NOT_DECRYPTED = (
-    "it cannot be decrypted with any of ENCRYPTION_KEYS: give it anew, or set the key that it was"
-    " encrypted with"
+    "there is none that can be decrypted with any of ENCRYPTION_KEYS: give it anew, leave it out,"
+    " or set the key that it was encrypted with"
 )
 
 
@@ -100,7 +100,8 @@ class Reader:
 
 
 class Editor(Reader):
-    """What may be done with accounts and portals, within one transaction.
+    """What may be done with accounts and portals, within one transaction. `shown` is how they are
+    then, with HIDDEN for each secret.
 
     What puts raises Faults, with every fault by its place in a directory file.
     """
@@ -113,6 +114,7 @@ class Editor(Reader):
         environ: Mapping[str, str] | None,
     ) -> None:
         super().__init__(connection)
+        self.shown = Reader(connection)
         self._encryption: Encryption = encryption
         self._who, self._environ = who, environ
 
@@ -184,7 +186,7 @@ class Editor(Reader):
             build({**tables, kind: {key: table}}, None, None, problems)
         if faults := [line for line in problems.lines if line.place.startswith(f"{kind}.")]:
             raise Faults(faults)
-        return table
+        return {key: _without_nulls(value) for key, value in table.items() if value is not None}
 
     def _check_portals(self, name: str, table: Table) -> None:
         """Numbers in rules are national where all accounts are of one country."""
@@ -220,6 +222,13 @@ def _is_name(name: object) -> bool:
     if not isinstance(name, str) or not 0 < len(name) <= 100:
         return False
     return name.isprintable() and name == name.strip()
+
+
+def _without_nulls(value: Any) -> Any:
+    """The value less what is null in its tables: TOML has none."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
+    return [*map(_without_nulls, value)] if isinstance(value, list) else value
 
 
 def _unhide(table: Mapping[str, Any], before: Table | None, problems: Problems) -> Table:

@@ -30,13 +30,15 @@ def tokens(only: Secret | None) -> TokenOf:
     return token_of
 
 
-def no_token(portal_id: int) -> HubSpotRefused:
-    """Return the error that a portal has no token."""
-    return HubSpotRefused(
-        "the portal has no token, so HubSpot cannot be asked who a user is",
-        f"give portals.{portal_id} a `token`, or set HUBSPOT_PORTAL_TOKEN if there is no other"
-        f" portal: {HOW}",
-    )
+class NoToken(HubSpotRefused):
+    """The portal has no token."""
+
+    def __init__(self, portal_id: int) -> None:
+        super().__init__(
+            "the portal has no token, so HubSpot cannot be asked who a user is",
+            f"give portals.{portal_id} a `token`, or set HUBSPOT_PORTAL_TOKEN if there is no other"
+            f" portal: {HOW}",
+        )
 
 
 def sender(base_url: str) -> SendBy:

@@ -8,7 +8,7 @@ from hubspot.api import Answer
 from hubspot.users import HubSpotUser, UsersAPI
 from providers.base.provider import Deadline
 
-from .asking import no_token, sender, tokens
+from .asking import NoToken, sender, tokens
 
 QUESTION_S = 20.0
 """What HubSpot gets for each answer; a request has LOOKUP_DEADLINE."""
@@ -23,7 +23,7 @@ class People:
         if directory:
             token = tokens(token)(directory, portal_id)
         if not token:
-            raise no_token(portal_id)
+            raise NoToken(portal_id)
         self._token: str = token
         self._send_by = sender(settings.hubspot_api_base_url)
         self._api = UsersAPI()

@@ -22,7 +22,7 @@ from hubspot.users import HubSpotUser, UsersAPI
 from providers.base.options import Secret
 from providers.base.provider import Deadline
 
-from .asking import SendBy, TokenOf, no_token
+from .asking import NoToken, SendBy, TokenOf
 from .questions import FRESH_S, Flight, Known, PortalQuestions, for_breaker, from_breaker
 
 AT_ONCE_S = 2 * FRESH_S
@@ -131,7 +131,7 @@ class Resolver:
         """What is going on with the portal's token; HubSpotRefused if it has none."""
         token = self._token_of(directory, portal_id)
         if not token:
-            raise self._told_of(portal_id, "", no_token(portal_id))
+            raise self._told_of(portal_id, "", NoToken(portal_id))
         with self._lock:
             portal = self._portals.get((portal_id, token))
             if portal is None:

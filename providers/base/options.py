@@ -28,7 +28,8 @@ class Secret(str):
         return "'***'"
 
 
-_URL = r"^https?://[^/\s?#]+[^\s?#]*\Z"
+_HOST = r"([^/\s?#@\[\]]+@)?(\[[0-9A-Fa-f:.]+\]|[^/\s?#@:\[\]]+)(:[0-9]{1,5})?"
+_URL = rf"^https?://{_HOST}(/[^\s?#]*)?\Z"
 URL = Annotated[str, Meta(pattern=_URL, title="an http or https URL without a query")]
 """A base URL: http or https, with a host, without query."""
 

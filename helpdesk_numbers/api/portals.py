@@ -1,0 +1,189 @@
+"""`/api/v1/portals`: accounts, users' and teams' rules, and what each user sees."""
+
+from typing import Any
+
+from flask import Response
+
+from helpdesk_numbers.database.editing import Stored
+from helpdesk_numbers.directory.model import Directory
+from helpdesk_numbers.explain import describe
+from helpdesk_numbers.users.people import People
+from hubspot.errors import LookupFailed
+from hubspot.schema import MAX_ID
+
+from .call import APIError, Call, as_json, not_found, portal_id_in
+from .operations import listed, operation, results, schema
+
+PORTAL, RULE = schema("Portal"), schema("Rule")
+ID = {"type": "integer", "minimum": 1, "maximum": MAX_ID - 1}
+PATH = "/portals/{portalId}"
+KINDS = {"users": "user", "teams": "team"}
+"""Rules in a path, and in a directory file."""
+
+
+def named(portal_id: int, stored: Stored | None) -> Stored:
+    """Return the portal; APIError if there is none."""
+    if stored is None:
+        raise not_found(f"The portal {portal_id}")
+    return stored
+
+
+@operation(
+    "GET",
+    "/portals",
+    {200: listed("Portal", portalId=ID)},
+    query={"limit": schema("Limit"), "after": ID},
+)
+def list_portals(call: Call) -> Response:
+    """List portals by id."""
+    limit, after = call.limit(), call.whole_number("after", 1, MAX_ID - 1)
+    with call.reading() as reader:
+        found = reader.portals_after(after or 0, limit)
+    shown = [
+        {"portalId": portal_id, "etag": f'"{stored.revision}"', "portal": stored.table}
+        for portal_id, stored in found.items()
+    ]
+    return call.page(shown, limit, [0, *found][-1])
+
+
+@operation("GET", PATH, {200: PORTAL})
+def get_portal(call: Call, portalId: str) -> Response:  # noqa: N803 - HubSpot's spelling
+    """Show a portal's accounts and rules, its token as ***."""
+    stored = _portal(call, portal_id_in(portalId))
+    return call.tagged(stored, stored.table)
+
+
+@operation("PUT", PATH, {200: PORTAL, 201: PORTAL}, body=PORTAL)
+def put_portal(call: Call, portalId: str) -> Response:  # noqa: N803
+    """Make a portal what the body says, its rules included: *** keeps its token."""
+    portal_id, table = portal_id_in(portalId), call.table()
+    with call.editing() as editor:
+        before = editor.portal(portal_id)
+        call.check_conditions(before)
+        editor.put_portal(portal_id, table)
+        stored = named(portal_id, editor.shown.portal(portal_id))
+    return call.tagged(stored, stored.table, 200 if before else 201)
+
+
+@operation("DELETE", PATH, {204: None})
+def delete_portal(call: Call, portalId: str) -> Response:  # noqa: N803
+    """Remove a portal with its rules: its users see no number."""
+    portal_id = portal_id_in(portalId)
+    with call.editing() as editor:
+        call.check_conditions(named(portal_id, editor.portal(portal_id)))
+        editor.remove_portal(portal_id)
+    return Response(status=204)
+
+
+def _rules(kind: str, of: str) -> None:
+    """Add the operations for the rules of users or of teams."""
+    path, what = f"{PATH}/rules/{kind}/{{{of}}}", KINDS[kind]
+
+    def get(call: Call, portalId: str, **named: str) -> Response:  # noqa: N803
+        portal_id, asked = portal_id_in(portalId), named[of]
+        stored = _portal(call, portal_id)
+        key, rules = _key(stored.table, what, asked), stored.table.get(what, {})
+        if key not in rules:
+            raise not_found(f"A rule for this {what}")
+        return call.tagged(stored, rules[key])
+
+    def put(call: Call, portalId: str, **named_: str) -> Response:  # noqa: N803
+        portal_id, rule = portal_id_in(portalId), call.table()
+        with call.editing() as editor:
+            before = named(portal_id, editor.portal(portal_id))
+            call.check_conditions(before)
+            key, rules = _key(before.table, what, named_[of]), before.table.get(what, {})
+            editor.put_portal(portal_id, {**before.table, what: {**rules, key: rule}})
+            stored = named(portal_id, editor.shown.portal(portal_id))
+        return call.tagged(stored, stored.table[what][key], 200 if key in rules else 201)
+
+    def delete(call: Call, portalId: str, **named_: str) -> Response:  # noqa: N803
+        portal_id = portal_id_in(portalId)
+        with call.editing() as editor:
+            before = named(portal_id, editor.portal(portal_id))
+            call.check_conditions(before)
+            key, rules = _key(before.table, what, named_[of]), before.table.get(what, {})
+            if key not in rules:
+                raise not_found(f"A rule for this {what}")
+            left = {other: rule for other, rule in rules.items() if other != key}
+            editor.put_portal(portal_id, {**before.table, what: left})
+        return Response(status=204)
+
+    for view, verb in ((get, "Show"), (put, "Write"), (delete, "Remove")):
+        view.__name__ = f"{view.__name__}_{what}_rule"
+        view.__doc__ = f"{verb} a {what}'s rule. The ETag is the portal's."
+    operation("GET", path, {200: RULE})(get)
+    operation("PUT", path, {200: RULE, 201: RULE}, body=RULE)(put)
+    operation("DELETE", path, {204: None})(delete)
+
+
+_rules("users", "user")
+_rules("teams", "team")
+
+
+def _key(portal: dict[str, Any], what: str, asked: str) -> str:
+    """The key of a rule as it is written in the portal, whatever the case."""
+    same = asked.strip().casefold()
+    keys = (key for key in portal.get(what, {}) if key.strip().casefold() == same)
+    return next(keys, asked.strip())
+
+
+@operation(
+    "GET",
+    f"{PATH}/numbers",
+    {200: schema("Preview")},
+    query={"userId": ID, "email": {"type": "string"}},
+    live=True,
+)
+def preview(call: Call, portalId: str) -> Response:  # noqa: N803
+    """Show what a user sees now, and for every other number why not. Name one: userId or email."""
+    portal_id, email = portal_id_in(portalId), call.request.args.get("email")
+    user_id = call.whole_number("userId", 1, MAX_ID - 1)
+    if (user_id is None) == (email is None):
+        raise APIError(422, "VALIDATION_ERROR", "Give userId or email, and not both.")
+    directory = _directory(call, portal_id)
+    if user_id is None:
+        found = People(call.service.settings, directory, portal_id).find_by_email(email or "")
+        if found is None:
+            raise not_found("An active user of the portal with this address")
+        user_id = found.id
+    result = call.service.lookup.look_up(portal_id, user_id, full=True)
+    return as_json(describe(result, portal_id, user_id, left_out=True))
+
+
+@operation("GET", f"{PATH}/users", {200: results(schema("User"))}, live=True)
+def list_users(call: Call, portalId: str) -> Response:  # noqa: N803
+    """List the portal's users in HubSpot, and the rule that holds for each."""
+    portal_id = portal_id_in(portalId)
+    directory = _directory(call, portal_id)
+    shown = []
+    for user in People(call.service.settings, directory, portal_id).all():
+        try:
+            _, rule = directory.grants(portal_id, user.id, user)
+        except LookupFailed as error:
+            rule = str(error)
+        shown.append(
+            {
+                "userId": user.id,
+                "name": user.name,
+                "emails": user.emails,
+                "teams": [team.name or team.id for team in user.teams],
+                "rule": rule,
+            }
+        )
+    return as_json({"results": shown})
+
+
+def _portal(call: Call, portal_id: int) -> Stored:
+    with call.reading() as reader:
+        return named(portal_id, reader.portal(portal_id))
+
+
+def _directory(call: Call, portal_id: int) -> Directory:
+    """The portal's directory as it is now."""
+    source = call.service.database_directory
+    source.forget(portal_id)
+    directory = source.of(portal_id)
+    if portal_id not in directory.portals:
+        raise not_found(f"The portal {portal_id}")
+    return directory
