@@ -16,13 +16,16 @@ ifneq ($(MADE),$(or $(NAMED),none))
 $(shell rm -f .venv/run .venv/dev)
 endif
 
-.PHONY: help demo run check test lint format docs lock interop prism prism-providers fuzz-api bench
+.PHONY: help demo demo-vendor run check test lint format docs lock interop prism prism-providers fuzz-api bench
 
 help:  ## this list
 	@awk -F ':.*##  *' '/^[a-z-]+:.*##/ { printf "%-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: .venv/run  ## the real server on a free port, signed requests of three users and a forgery
 	$(BIN)/python -m examples.demo
+
+demo-vendor: .venv/dev  ## two instances, PostgreSQL, Valkey, a thousand portals, an edit, an outage
+	$(BIN)/python -m examples.demo_vendor
 
 run: .venv/run  ## the service on this machine, with the settings in .env
 	$(BIN)/python -m helpdesk_numbers.serve

@@ -98,7 +98,12 @@ def fuzz(folder: Path, url: str, minutes: float) -> int:
         command = folder / "venv" / "bin" / "st"
         environ = {**os.environ, "SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": str(folder)}
         done = subprocess.run(
-            [command, *arguments], env=environ, capture_output=True, text=True, check=False
+            [command, *arguments],
+            cwd=folder,
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode:
             print(done.stdout)

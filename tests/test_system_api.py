@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from helpdesk_numbers.webhook import PATH
 from hubspot.signature import signed_headers
 from tests.support.asking import SECRET
 from tests.support.postgres import KEY, new_database
-from tests.support.server import Server, serving
+from tests.support.server import ROOT, Server, environ, serving
 
 ADMIN = "admin-token-of-tests"
 DOCS = Path(__file__).parent.parent / "docs" / "api.md"
@@ -143,3 +144,12 @@ def test_two_writers_lose_no_change_of_each_other(server: Server) -> None:
         thread.join()
     assert len(Writer(server).ask("GET", "/portals/62515").json()["user"]) == 2 * own
     assert conflicts  # else nobody was in anybody's way
+
+
+def test_the_vendor_s_demo_is_all_right() -> None:
+    command = [sys.executable, "-m", "examples.demo_vendor"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environ({}), capture_output=True, text=True, timeout=300, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+    assert done.stdout.count("ok   ") == 9

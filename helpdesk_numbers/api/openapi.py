@@ -25,6 +25,7 @@ FAILURES = {
     409: "Portals use the account, or the portal has no token.",
     412: "If-Match or If-None-Match is not met.",
     413: "The body is too large.",
+    414: "The URL is too long.",
     415: "The body is not application/json.",
     422: "It is not valid: of a body, `errors` has every fault with its place.",
     429: "Too many requests: Retry-After says when to try again.",
@@ -69,7 +70,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
         parameters += [
             {"name": name, "in": "header", "schema": TEXT} for name in ("If-Match", "If-None-Match")
         ]
-    failures = {400, 401, 429, 503} | ({404} if named else set())
+    failures = {400, 401, 414, 429, 503} | ({404} if named else set())
     failures |= {409, 412} if changes else set()
     failures |= {413, 415} if operation.body else set()
     failures |= {422} if operation.body or operation.query else set()
