@@ -11,6 +11,7 @@ from werkzeug.test import TestResponse
 
 import providers
 from app import create_app
+from helpdesk_numbers.api import routes
 from helpdesk_numbers.settings import ConfigurationError
 from providers.testing.carrier import Carrier
 from tests.support.carrier import SID, TOKEN
@@ -355,13 +356,19 @@ def test_no_log_line_shows_whom_a_request_is_about(
         assert hidden not in lines
 
 
-def test_more_than_is_fair_is_a_429(ask: Ask) -> None:
-    answers = [ask("GET", "/accounts/nobody") for _ in range(300)]
-    refused = [answer for answer in answers if answer.status_code == 429]
-    assert refused
+def test_more_than_is_fair_is_a_429(
+    make: Callable[[], Flask], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routes, "PER_S", 1.0)  # so that no machine is too slow for it
+    client = make().test_client()
+    headers = {"Authorization": f"Bearer {ADMIN}"}
+    first, *others = [client.get("/api/v1/accounts", headers=headers) for _ in range(30)]
+    refused = [answer for answer in others if answer.status_code == 429]
+    assert first.status_code == 200
     wrong(refused[0], 429, "RATE_LIMITS")
     assert refused[0].headers["Retry-After"] == "1"
-    assert ask("GET", "/accounts", Authorization="Bearer another-one").status_code == 200
+    headers["Authorization"] = "Bearer another-one"
+    assert client.get("/api/v1/accounts", headers=headers).status_code == 200
 
 
 def test_a_database_that_is_away_is_a_503(ask: Ask, app: Flask) -> None:
