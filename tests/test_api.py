@@ -144,6 +144,8 @@ def test_what_is_not_there_is_a_404(ask: Ask, path: str) -> None:
         ("/portals/7", {"users": "all"}, "portals.7.accounts"),
         ("/portals/7", {"accounts": [], "users": "some"}, "portals.7.users"),
         ("/portals/7", {"accounts": [], "token": ""}, "portals.7.token"),
+        ("/portals/7", {"accounts": [], "token": "pat\n-na1"}, "portals.7.token"),
+        ("/portals/7", {"accounts": [], "token": "pat-n\xe41"}, "portals.7.token"),
         ("/portals/7", {"accounts": [], "user": {"x": {}}}, "portals.7.user.x"),
         ("/portals/7", {"accounts": [], "team": {"\0": {}}}, r"portals.7.team.'\x00'"),
         ("/portals/7", {"accounts": ["a\0b"]}, "portals.7.accounts[0]"),

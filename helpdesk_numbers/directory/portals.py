@@ -83,6 +83,8 @@ def read_portals(
                 of_team.add("there is another rule for the same team" if name else "it has no name")
             teams[name] = rule_of(limits, of_team)
         users = _users(portal.get("users", "none"), at, rule_of)
+        if not re.fullmatch(r"[\x21-\x7e]*", portal.get("token") or ""):
+            at.at("token").add("it has characters that HTTP cannot carry")
         yield portal_id, Portal(accounts, users, rules, addresses, teams, portal.get("token"))
 
 
