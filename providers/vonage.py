@@ -61,9 +61,9 @@ class Vonage(HTTPProvider):
     def read_page(self, reply: _Reply) -> Page:
         if reply.numbers and reply.count is None:
             raise Unreadable("no count in the answer")
-        last = -(-(reply.count or 0) // PAGE_SIZE)
-        following = paging.count_up("index", last, side_by_side=True)
-        return Page(map(_read, reply.numbers or ()), following, reply.count)
+        numbers, total = reply.numbers or (), reply.count or 0
+        following = paging.counted("index", "size", total, len(numbers), side_by_side=True)
+        return Page(map(_read, numbers), following, total)
 
 
 def _read(number: JSON) -> PhoneNumber:

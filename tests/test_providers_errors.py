@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from providers import HTTPProvider, Secret, load
-from providers.base.listing import carriers_words
+from providers.base.listing import Answer, carriers_words
 from providers.base.provider import Query
 from providers.testing import Carrier, Reply
 
@@ -18,7 +18,9 @@ def words(provider: str, body: Any) -> str:
     kind = load(provider)
     assert issubclass(kind, HTTPProvider)
     encoded = body if isinstance(body, bytes) else msgspec.json.encode(body)
-    return carriers_words(encoded, kind.error_code_at, kind.request_id_at, [SECRET])
+    return carriers_words(
+        Answer(400, [], encoded), kind.error_code_at, kind.request_id_at, [SECRET]
+    )
 
 
 @pytest.mark.parametrize(

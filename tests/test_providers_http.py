@@ -137,7 +137,7 @@ def test_parameters_are_encoded_and_join_those_of_the_link(carrier: Carrier) -> 
     assert "[" not in query
     assert parse_qs(query) == {"page[size]": ["250"]}
     listing = Listing(carrier.url, Query())
-    listing.get("lines?cursor=a%2Bb", {"q": "ä & b"})
+    listing.ask(Request("lines?cursor=a%2Bb", {"q": "ä & b"}))
     assert carrier.asked[1].params == {"cursor": "a+b", "q": "ä & b"}
 
 
@@ -172,7 +172,7 @@ def test_a_link_to_another_host_is_not_followed(
 def test_a_link_from_https_to_http_is_not_followed(carrier: Carrier) -> None:
     listing = Listing(f"https://127.0.0.1:{carrier.port}", Query())
     with pytest.raises(Unreadable, match="another host"):
-        listing.get(f"{carrier.url}/lines?page=2")
+        listing.ask(Request(f"{carrier.url}/lines?page=2"))
     assert carrier.connections == 0
 
 

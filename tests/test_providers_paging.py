@@ -13,6 +13,9 @@ from providers.base import paging
     [
         (paging.link("/v2/lines?after=7"), {}, Request("/v2/lines?after=7")),
         (paging.link(""), {}, None),
+        (paging.link("", {"v": "2"}), {}, None),
+        (paging.link("/lines?v=1&a=%2B&v=", {"v": "2"}), {}, Request("/lines?a=%2B", {"v": "2"})),
+        (paging.link("/lines", {"v": "2"}), {}, Request("/lines", {"v": "2"})),
         (paging.link(None), {}, None),
         (paging.token("cursor", "a/b+c="), {"limit": 9}, {"limit": 9, "cursor": "a/b+c="}),
         (paging.token("cursor", "b"), {"cursor": "a"}, {"cursor": "b"}),
@@ -32,12 +35,27 @@ from providers.base import paging
         (paging.offset("skip", 7, full=False), {"skip": 7}, None),
         (paging.offset("skip", 0, full=True), {"skip": 7}, None),
         (paging.offset("skip", 7, full=True), {}, None),
+        (paging.counted("page", "size", 30, 9), {"page": 1, "size": 9}, {"page": 2, "size": 9}),
+        (paging.counted("page", "size", 30, 9), {"page": 3, "size": 9}, {"page": 4, "size": 9}),
+        (paging.counted("page", "size", 30, 3), {"page": 4, "size": 9}, None),
+        (paging.counted("page", "size", 27, 9), {"page": 3, "size": 9}, None),
+        (paging.counted("page", "size", 9, 9), {"page": 1, "size": 9}, None),
+        (paging.counted("page", "size", 0, 0), {"page": 1, "size": 9}, None),
+        (paging.counted("page", "size", 30, 7), {"page": 1, "size": 9}, {"page": 2, "size": 7}),
+        (paging.counted("page", "size", 9, 7), {"page": 1, "size": 9}, {"page": 2, "size": 7}),
+        (paging.counted("page", "size", 30, 9, first=0), {"page": 3, "size": 9}, None),
     ],
 )
 def test_a_paging_rule_gives_the_next_request(rule: Any, params: JSON, following: Any) -> None:
     found = rule(Request("lines", params)) if callable(rule) else rule
     wanted = Request("lines", following) if isinstance(following, dict) else following
     assert found == wanted
+
+
+def test_the_next_page_of_a_post_is_asked_for_in_its_body() -> None:
+    asked = Request("lines", {"key": 1}, {"kind": "all"})
+    (following,) = [rule(asked) for rule in (paging.token("cursor", "b"),) if rule]
+    assert following == Request("lines", {"key": 1}, {"kind": "all", "cursor": "b"})
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ import pytest
 from providers.base import transport
 from providers.base.errors import ProviderError, Refused, Unreachable, Unreadable
 from providers.base.listing import Listing
+from providers.base.paging import Request
 from providers.base.provider import Deadline, Query
 from providers.base.trust import trusted
 from providers.testing import Carrier, Fault
@@ -36,7 +37,7 @@ def carrier() -> Iterator[Carrier]:
 
 
 def get(url: str, seconds: float = 10, headers: dict[str, str] = HEADERS) -> bytes:
-    return Listing(url, Query(deadline=Deadline(seconds))).get("lines", headers=headers).body
+    return Listing(url, Query(deadline=Deadline(seconds))).ask(Request("lines"), headers).body
 
 
 def failure(url: str, seconds: float = 10) -> ProviderError:
@@ -116,10 +117,11 @@ ASK_BY_NAME = """
 import time
 from providers.base import Deadline, ProviderError, Query
 from providers.base.listing import Listing
+from providers.base.paging import Request
 for _ in range(3):
     started = time.monotonic()
     try:
-        Listing("http://larkline.example", Query(deadline=Deadline(0.4))).get("lines")
+        Listing("http://larkline.example", Query(deadline=Deadline(0.4))).ask(Request("lines"))
     except ProviderError as error:
         print(error, "|", time.monotonic() - started, flush=True)
 import os
@@ -313,7 +315,7 @@ def test_form_is_posted_and_the_connection_gets_again(carrier: Carrier) -> None:
     listing = Listing(carrier.url, Query())
     form = {"grant_type": "jwt", "assertion": "e&y=\u00e4" * 5000}
     listing.post(f"{carrier.url}/token", form, HEADERS)
-    listing.get("lines")
+    listing.ask(Request("lines"))
     posted, got = carrier.asked
     assert (posted.method, posted.path, posted.form) == ("POST", "/token", form)
     assert posted.headers["Content-Type"] == "application/x-www-form-urlencoded"
@@ -343,7 +345,7 @@ def test_form_is_posted_to_no_other_host(carrier: Carrier) -> None:
     ],
 )
 def test_odd_link_stays_on_the_host(carrier: Carrier, link: str, target: str) -> None:
-    Listing(f"{carrier.url}/v2", Query()).get(link.format(port=carrier.port))
+    Listing(f"{carrier.url}/v2", Query()).ask(Request(link.format(port=carrier.port)))
     assert [asked.target for asked in carrier.asked] == [target]
 
 
@@ -369,7 +371,7 @@ def test_header_of_two_lines_is_joined(carrier: Carrier) -> None:
     carrier.answer = does(
         sending(STATUS + b"Content-Length: 2\r\nx-limit: 5\r\nX-LIMIT:7 \r\nX-Limits: 9\r\n\r\n{}")
     )
-    answer = Listing(carrier.url, Query()).get("lines")
+    answer = Listing(carrier.url, Query()).ask(Request("lines"))
     assert answer.header("X-Limit") == "5, 7"
     assert answer.header("Retry-After") is None
 
@@ -379,15 +381,16 @@ def test_header_of_two_lines_is_joined(carrier: Carrier) -> None:
 
 FORK = """
 import os, sys
-from providers.base import Query
+from providers.base import Query, Request
 from providers.base.listing import Listing
-ask = Listing(sys.argv[1], Query()).get
-ask("parent/1")
+from providers.base.paging import Request
+listing = Listing(sys.argv[1], Query())
+listing.ask(Request("parent/1"))
 if child := os.fork():
     assert os.waitpid(child, 0)[1] == 0
-    ask("parent/2")
+    listing.ask(Request("parent/2"))
 else:
-    ask("child")
+    listing.ask(Request("child"))
 """
 
 

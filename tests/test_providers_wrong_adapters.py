@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar
 
 import msgspec
@@ -14,11 +13,10 @@ from providers.base.http import Listing
 from providers.base.oauth import TokenRequest
 from providers.ringcentral import RingCentral
 from providers.zoom import Zoom
+from tests.support.wrong import assert_fails
 from tests.test_providers_contract import Larkline
 
 pytest_plugins = ["pytester"]
-
-HERE = Path(__file__).parent
 
 
 class LastPageSkipped(Larkline):
@@ -259,12 +257,4 @@ def test_a_wrong_adapter_fails(
     pytester: pytest.Pytester, wrong: type[HTTPProvider], test: str
 ) -> None:
     right, home = next(at for kind, at in RIGHT.items() if issubclass(wrong, kind))
-    pytester.syspathinsert(HERE)
-    pytester.makepyfile(
-        f"import {home}, test_providers_wrong_adapters\n"
-        f"class TestWrong({home}.{right}): provider = "
-        f"test_providers_wrong_adapters.{wrong.__name__}"
-    )
-    done = pytester.runpytest_inprocess("-k", test, "-p", "no:cacheprovider")
-    outcome = done.parseoutcomes()
-    assert outcome.get("failed", 0) + outcome.get("errors", 0), done.outlines
+    assert_fails(pytester, wrong, test, f"{home}.{right}")

@@ -4,24 +4,28 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib import import_module
-from types import GeneratorType
-from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import Meta
 
 from .decoding import decode_json
-from .errors import ProviderError, Unreadable
+from .errors import RateLimited, Unreadable
 from .listing import Answer as Answer
 from .listing import Listing as Listing
 from .listing import carriers_words
 from .national import complete
 from .options import URL, Secret
+from .pace import Pace
 from .paging import Ahead, next_link
 from .paging import Next as Next
 from .paging import Request as Request
-from .provider import ANYBODY, PhoneNumber, Provider, Query, UnreadNumber, describe
-from .walk import StaleCursor, walk
+from .provider import ANYBODY, PhoneNumber, Provider, Query, UnreadNumber
+from .records import Page as Page
+from .records import User as User
+from .records import Users as Users
+from .records import each, unread
+from .walk import MOST_REFUSALS, StaleCursor, walk
 
 BaseURL = Annotated[URL, Meta(description="another host: a proxy, a region, a test server")]
 
@@ -37,29 +41,6 @@ def basic(user: str, password: str) -> dict[str, str]:
 def bearer(token: str) -> dict[str, str]:
     """Return the header that carries a key or token: https://www.rfc-editor.org/rfc/rfc6750"""
     return {"Authorization": f"Bearer {token}"}
-
-
-class Page(NamedTuple):
-    """A page's numbers, the request for the next one, how to make it, or None; and how many numbers
-    all pages have, if the carrier says so."""
-
-    numbers: Iterable[PhoneNumber]
-    next: Request | Next | None = None
-    total: int | None = None
-
-
-class User(NamedTuple):
-    """A user of the carrier: the id, as in `PhoneNumber.owners`, and the e-mail addresses."""
-
-    id: str
-    emails: Iterable[str]
-
-
-class Users(NamedTuple):
-    """A page's users, and what leads to the next one, as in `Page`."""
-
-    users: Iterable[User]
-    next: Request | Next | None = None
 
 
 class HTTPProvider(Provider):
@@ -97,10 +78,15 @@ class HTTPProvider(Provider):
 
     error_code_at: ClassVar[tuple[str, ...]] = ("code",)
     """Places of the carrier's own code in the body of an error, dotted: `errors.0.code`. Of XML,
-    the element's name. The first that is there is shown."""
+    the element's name; a header's has a colon after it: `x-error:`. The first that is there is
+    shown."""
 
     request_id_at: ClassVar[str] = ""
     """The place of the request's id in it, which the carrier's support asks for."""
+
+    pace: ClassVar[tuple[int, float] | None] = None
+    """How many requests for pages the carrier takes at once, and one each how many seconds after
+    them, where that is less than a listing may need."""
 
     class Options(Provider.Options, frozen=True, kw_only=True):
         base_url: BaseURL = ""
@@ -110,6 +96,7 @@ class HTTPProvider(Provider):
     def __init__(self, options: Any, account: str = "") -> None:
         super().__init__(options, account)
         import_module(f"{__package__}.transport").trusted()  # before the workers are forked
+        self._pace = Pace(*self.pace) if self.pace else None
 
     @property
     def finds_users(self) -> bool:
@@ -126,6 +113,15 @@ class HTTPProvider(Provider):
     def headers(self) -> Mapping[str, str]:
         """Return the headers of every request, authorisation above all: see `basic`, `bearer`."""
         return {}
+
+    def authorise(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes
+    ) -> Mapping[str, str]:
+        """Return the headers that a request is sent with, where each is signed: see `signing`.
+
+        It is called for every try, with the whole URL and the body as they are sent.
+        """
+        return headers
 
     def first_page(self, query: Query) -> Request:
         """Return the request that a listing starts with."""
@@ -153,19 +149,32 @@ class HTTPProvider(Provider):
 
     def fetch(self, listing: Listing, request: Request) -> Answer:
         """Send a request with this account's authorisation; fails as `Listing.get` does."""
-        return listing.get(request.path, request.params, self.headers())
+        return listing.ask(request, self.headers())
+
+    def _in_pace(self, listing: Listing, request: Request) -> Answer:
+        """As `fetch`, at the carrier's pace, and again if others of its customer's were faster."""
+        if self._pace is None:
+            return self.fetch(listing, request)
+        for refusals in range(MOST_REFUSALS + 1):
+            self._pace.wait(listing.query.deadline)
+            try:
+                return self.fetch(listing, request)
+            except RateLimited as error:
+                if refusals == MOST_REFUSALS or (error.retry_after_s or 0) > self._pace.every_s:
+                    raise
+        raise AssertionError("it counts to the end")  # which mypy does not know
 
     def listing(self, query: Query) -> Listing:
         """Return what a walk through the pages asks with."""
-        return Listing(self.base(), query, self.retry_after, self.explain)
+        return Listing(self.base(), query, self.retry_after, self.explain, self.authorise)
 
-    def explain(self, body: bytes) -> str:
+    def explain(self, answer: Answer) -> str:
         """Return the carrier's own error code and request id in words, if its error has any; never
         a text, which may hold anything."""
         secrets = [
             value for value in msgspec.structs.astuple(self.options) if isinstance(value, Secret)
         ]
-        return carriers_words(body, self.error_code_at, self.request_id_at, secrets)
+        return carriers_words(answer, self.error_code_at, self.request_id_at, secrets)
 
     def ask(self, query: Query) -> list[PhoneNumber]:
         try:
@@ -208,13 +217,13 @@ class HTTPProvider(Provider):
         def read(answer: Answer) -> tuple[Page, list[PhoneNumber], object]:
             nonlocal side_by_side, came, total
             page = self.read_page(self.decode(self._body(answer)))
-            numbers = _each(page.numbers, _unread)
+            numbers = each(page.numbers, unread)
             progress.advance(len(numbers), page.total)
             side_by_side = side_by_side or isinstance(page.next, Ahead)
             came, total = came + len(numbers), page.total
             return page._replace(numbers=numbers), numbers, page.next or self._linked(answer)
 
-        yield from walk(listing, first, partial(self.fetch, listing), read)
+        yield from walk(listing, first, partial(self._in_pace, listing), read)
         # A number that is deleted while pages are read by their number moves another to a page
         # that was read already. What is short twice was counted otherwise by the carrier.
         if side_by_side and total and came < total and not progress.restarted:
@@ -243,12 +252,12 @@ class HTTPProvider(Provider):
 
         def read(answer: Answer) -> tuple[list[User], list[User], object]:
             page = self.read_users(decode_json(self._body(answer), self.UserReply))
-            users = list(filter(None, _each(page.users, faults.append)))
+            users = list(filter(None, each(page.users, faults.append)))
             listing.query.progress.advance(0)
             return users, users, page.next or self._linked(answer)
 
         first = self.first_users(None if owner == ANYBODY else owner)
-        pages = walk(listing, first, partial(self.fetch, listing), read)
+        pages = walk(listing, first, partial(self._in_pace, listing), read)
         found = {
             user.id: [email for email in user.emails if email] for page in pages for user in page
         }
@@ -262,29 +271,3 @@ class HTTPProvider(Provider):
 
     def _body(self, answer: Answer) -> bytes:
         return self.no_content if answer.status == 204 else answer.body
-
-
-_Record = TypeVar("_Record")
-
-
-def _each(records: Iterable[_Record], stand_in: Callable[[str], _Record | None]) -> list[Any]:
-    """Each record, and in place of one that cannot be read what stands in for it, by its fault.
-
-    A generator ends with its first error, and would take the others along: that one is raised.
-    """
-    reading, found = iter(records), list[Any]()
-    while True:
-        try:
-            for record in reading:
-                found.append(record)
-            return found
-        except ProviderError:
-            raise
-        except Exception as error:
-            if isinstance(reading, GeneratorType):
-                raise
-            found.append(stand_in(f"[{len(found)}]: {''.join(describe(error))}"))
-
-
-def _unread(fault: str) -> PhoneNumber:
-    return UnreadNumber("", fault=fault)

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 import msgspec
 
 from .errors import RateLimited, Refused, Unreachable, Unreadable
+from .paging import Request
 from .provider import Query
 
 _HOST = re.compile(r"[a-z0-9_][a-z0-9_.-]*|[0-9a-f.]*:[0-9a-f:.]+")
@@ -39,6 +40,10 @@ class Answer(NamedTuple):
         return ", ".join(values) if values else None
 
 
+Authorise = Callable[[str, str, Mapping[str, str], bytes], Mapping[str, str]]
+"""As `HTTPProvider.authorise`."""
+
+
 class Listing:
     """One walk through the pages of one account, under one deadline, on one host."""
 
@@ -47,69 +52,64 @@ class Listing:
         base_url: str,
         query: Query,
         retry_after: tuple[str, ...] = ("Retry-After",),
-        explain: Callable[[bytes], str] = lambda _: "",
+        explain: Callable[[Answer], str] = lambda _: "",
+        authorise: Authorise = lambda method, url, headers, body: headers,
     ) -> None:
         self.query = query
         self._base_url = base_url.rstrip("/") + "/"
-        self._retry_after, self._explain = retry_after, explain
-        self._seen: set[str] = set()
+        self._retry_after, self._explain, self._authorise = retry_after, explain, authorise
+        self._seen: set[tuple[str, bytes | None]] = set()
         self._origin = _origin(self._base_url)
         if not self._origin:
             raise Refused("base_url cannot be sent")
 
-    def get(
-        self,
-        url: str,
-        params: Mapping[str, object] | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Answer:
-        """GET a page, given as a whole URL, a path on the host, or a path below the base URL.
-
-        Parameters that are None are left out.
+    def ask(self, request: Request, headers: Mapping[str, str] | None = None) -> Answer:
+        """Ask for a page, given as a whole URL, a path on the host, or a path below the base URL.
 
         Raises:
             Unreachable, RateLimited, Refused: as providers/base/errors.py says.
-            Unreadable: the URL is on another host or was asked for before (a next link that leads
-                astray), the answer is a redirect, or it is too large.
+            Unreadable: the URL is on another host, or was asked for before with the same method and
+                body (what leads to the next page leads astray), the answer is a redirect, or it is
+                too large.
         """
-        target = self._target(url, params)
-        self._check_new(f"GET {target}")
-        answer = self._send(target, headers or {})
-        self._seen.add(f"GET {target}")
-        return answer
+        target, body = self._asked(request)
+        kind = {} if body is None else {"Content-Type": "application/json"}
+        return self._send(target, {**kind, **(headers or {})}, body)
 
-    def has_asked(self, url: str, params: Mapping[str, object] | None = None) -> bool:
-        """Return whether `get` has had an answer to this before."""
-        return f"GET {self._target(url, params)}" in self._seen
+    def has_asked(self, request: Request) -> bool:
+        """Return whether `ask` has had an answer to this before."""
+        return self._asked(request) in self._seen
 
     def post(self, url: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
-        """POST a form to a URL as `get` takes it, on the same host; fails as `get` does."""
-        target = self._target(url)
-        posted = f"POST {target} {urlencode(form)}"
-        self._check_new(posted)
-        answer = self._send(target, headers, form)
-        self._seen.add(posted)
-        return answer
+        """POST a form to a URL as `ask` takes it, on the same host; fails as `ask` does."""
+        target, _ = self._asked(Request(url))
+        return self._send(target, headers, urlencode(form).encode())
 
-    def _target(self, url: str, params: Mapping[str, object] | None = None) -> str:
-        target = _target(self._base_url, url)
-        given = {name: value for name, value in (params or {}).items() if value is not None}
-        return target + ("&" if "?" in target else "?") + urlencode(given) if given else target
+    def _asked(self, request: Request) -> tuple[str, bytes | None]:
+        """What is asked: path and query, and the body of a POST."""
+        target = _target(self._base_url, request.path)
+        if given := _given(request.params):
+            target += ("&" if "?" in target else "?") + urlencode(given)
+        if request.body is None:
+            return target, None
+        return target, msgspec.json.encode(_given(request.body), order="deterministic")
 
-    def _check_new(self, asked: str) -> None:
-        if asked in self._seen:
-            raise Unreadable("the next page's link was followed before")
-
-    def _send(
-        self, target: str, headers: Mapping[str, str], form: Mapping[str, str] | None = None
-    ) -> Answer:
+    def _send(self, target: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
         from .transport import send  # not above: who asks nobody does without libcurl's 10 ms
 
-        answer = Answer(*send(self._origin, target, headers, self.query.deadline, form))
+        if (target, body) in self._seen:
+            raise Unreadable("the next page's link was followed before")
+        deadline = self.query.deadline
+        answer = Answer(*send(self._origin, target, headers, deadline, body, self._authorise))
         _check(answer, self._retry_after, self._explain)
+        self._seen.add((target, body))
         if answer.body.count(b",") + answer.body.count(b"<") > MAX_PARTS:
             raise Unreadable(f"the answer has more than {MAX_PARTS:,} values")
         return answer
+
+
+def _given(fields: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 @lru_cache(maxsize=1024)
@@ -138,12 +138,12 @@ def _origin(url: str) -> str:
     return at if port in (None, {"http": 80, "https": 443}[parts.scheme]) else f"{at}:{port}"
 
 
-def _check(answer: Answer, retry_after: tuple[str, ...], explain: Callable[[bytes], str]) -> None:
+def _check(answer: Answer, retry_after: tuple[str, ...], explain: Callable[[Answer], str]) -> None:
     """Raise what the status says, with the carrier's own error code if there is one."""
     status = answer.status
     if 200 <= status < 300:
         return
-    message = f"answered {status}{explain(answer.body)}"
+    message = f"answered {status}{explain(answer)}"
     if status == 429:
         raise RateLimited(message, _retry_after_s(answer, retry_after))
     if status >= 500 or status in (408, 423):  # Webex locks what is busy
@@ -162,21 +162,26 @@ MAX_ERROR_BYTES = 64 * 1024
 
 
 def carriers_words(
-    body: bytes, code_at: tuple[str, ...], id_at: str, secrets: Sequence[str]
+    answer: Answer, code_at: tuple[str, ...], id_at: str, secrets: Sequence[str]
 ) -> str:
-    """Return ` with code 20003`, `, request 1b9c…`, both or nothing, as an error's body has them.
+    """Return ` with code 20003`, `, request 1b9c…`, both or nothing, as an error has them.
 
     The places are as `HTTPProvider.error_code_at` says. Never what may hold one of the secrets.
     """
+    body = answer.body
     if len(body) > MAX_ERROR_BYTES:
         return ""
     try:
         error = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         error = dict(re.findall(r"<(\w+)>\s*([^<>\s]{1,64})\s*</\1>", body.decode("latin-1")))
-    codes = (_at(error, place) for place in code_at)
-    code = next((code for code in codes if code and _CODE.fullmatch(code)), "")
-    id_ = _at(error, id_at) if id_at else ""
+
+    def at(place: str) -> str:
+        header = (answer.header(place[:-1]) or "") if place.endswith(":") else ""
+        return header.partition(":")[0] or _at(error, place)  # AWS may add `:` and a URL
+
+    code = next((code for code in map(at, code_at) if code and _CODE.fullmatch(code)), "")
+    id_ = at(id_at) if id_at else ""
     hidden = [s for s in secrets if s and (s in code or (len(code) > 6 and code in s))]
     shown = f" with code {code}" if code and not hidden else ""
     return shown + (f", request {id_}" if _ID.fullmatch(id_) and id_ not in secrets else "")

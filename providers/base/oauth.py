@@ -94,7 +94,7 @@ class OAuthProvider(HTTPProvider):
         return self._fetch(listing, request, token)
 
     def _fetch(self, listing: Listing, request: Request, token: str) -> Answer:
-        return listing.get(request.path, request.params, {**self.headers(), **bearer(token)})
+        return listing.ask(request, {**self.headers(), **bearer(token)})
 
     def _current(
         self, wanted: TokenRequest, listing: Listing, refused: str = ""

@@ -7,6 +7,7 @@ request, which is what carriers go by that do not repeat it in their answer.
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
+from urllib.parse import unquote
 
 from .errors import Unreadable
 
@@ -15,10 +16,24 @@ _Item = TypeVar("_Item")
 
 class Request(NamedTuple):
     """A page to ask for: a path below the provider's `base_url` (or a whole URL on the same host)
-    and query parameters, of which those that are None are left out."""
+    and query parameters; with `body`, by POST, whose JSON object it is. Of both, what is None is
+    left out."""
 
     path: str
     params: Mapping[str, object] = {}
+    body: Mapping[str, object] | None = None
+
+    @property
+    def fields(self) -> Mapping[str, object]:
+        """Return what tells pages apart: the body's fields if there is one, else the parameters."""
+        return self.params if self.body is None else self.body
+
+    def having(self, field: str, value: object) -> "Request":
+        """Return the same request with another value of one of its `fields`."""
+        fields = {**self.fields, field: value}
+        if self.body is None:
+            return self._replace(params=fields)
+        return self._replace(body=fields)
 
 
 Next = Callable[[Request], Request | None]
@@ -36,22 +51,27 @@ def listed(items: list[_Item] | None, total: int | None) -> list[_Item]:
     return items or []
 
 
-def link(url: str | None) -> Request | None:
+def link(url: str | None, params: Mapping[str, str] = {}) -> Request | None:
     """Follow the carrier's own next link, a path or a URL; null, empty or none at the end.
 
-    Aircall, Plivo, SignalWire.
+    `params` take the place of what the link says of them, which may be nothing.
+
+    ACS, Aircall, Plivo, SignalWire.
     """
-    return Request(url) if url else None
+    if not (url and params):
+        return Request(url) if url else None
+    path, _, query = url.partition("?")
+    kept = [part for part in query.split("&") if unquote(part.partition("=")[0]) not in params]
+    return Request("?".join(filter(None, [path, "&".join(kept)])), params)
 
 
 def token(parameter: str, cursor: str | None) -> Next | None:
-    """Repeat this page's request with the carrier's cursor; null, empty or none at the end.
+    """Repeat this page's request with the carrier's cursor, in its body if it has one; null, empty
+    or none at the end.
 
     Bandwidth (`page`), Dialpad (`cursor`), Zoom (`next_page_token`).
     """
-    if not cursor:
-        return None
-    return lambda request: Request(request.path, {**request.params, parameter: cursor})
+    return (lambda request: request.having(parameter, cursor)) if cursor else None
 
 
 def next_link(header: str | None) -> Request | None:
@@ -88,21 +108,51 @@ def count_up(
 
     A first request without `parameter` asks for page 1.
 
-    Telnyx (`page[number]`), RingCentral (`page`), Vonage (`index`).
+    Telnyx (`page[number]`), RingCentral (`page`).
     """
-
-    def at(request: Request, number: int) -> Request:
-        return Request(request.path, {**request.params, parameter: number})
 
     def following(request: Request) -> Request | None:
         number = _number(request, parameter)
-        return at(request, number + 1) if (full if last is None else number < last) else None
+        more = full if last is None else number < last
+        return request.having(parameter, number + 1) if more else None
 
     def rest(request: Request) -> Iterator[Request]:
         numbers = range(_number(request, parameter) + 1, (last or 0) + 1)
-        return (at(request, number) for number in numbers)
+        return (request.having(parameter, number) for number in numbers)
 
     return Ahead(following, rest) if side_by_side and last else following
+
+
+def counted(
+    parameter: str, size: str, total: int, came: int, *, first: int = 1, side_by_side: bool = False
+) -> Next:
+    """Ask for the page after this one by its number in `parameter`, where the carrier tells but the
+    `total`: the request's own `size` says how many pages that makes.
+
+    A `first` page that brings fewer (`came`) was made smaller without a word: the others are asked
+    for in its size. `side_by_side` is as in `count_up`.
+
+    Infobip (`page`, from 0), Vonage (`index`).
+    """
+
+    def sized(request: Request) -> Request:
+        at_first = _number(request, parameter) == first
+        lowered = at_first and 0 < came < min(_number(request, size), total)
+        return request.having(size, came) if lowered else request
+
+    def last(request: Request) -> int:
+        return first - 1 - -total // _number(request, size)
+
+    def following(request: Request) -> Request | None:
+        this = sized(request)
+        number = _number(this, parameter)
+        return this.having(parameter, number + 1) if number < last(this) else None
+
+    def rest(request: Request) -> Iterator[Request]:
+        this = sized(request)
+        return (this.having(parameter, number) for number in range(first + 1, last(this) + 1))
+
+    return Ahead(following, rest) if side_by_side and total > came else following
 
 
 def offset(parameter: str, came: int, *, full: bool) -> Next | None:
@@ -117,16 +167,15 @@ def offset(parameter: str, came: int, *, full: bool) -> Next | None:
         return None
 
     def following(request: Request) -> Request | None:
-        if parameter not in request.params:
+        if parameter not in request.fields:
             return None
-        start = int(str(request.params[parameter])) + came
-        return Request(request.path, {**request.params, parameter: start})
+        return request.having(parameter, _number(request, parameter) + came)
 
     return following
 
 
 def _number(request: Request, parameter: str) -> int:
-    return int(str(request.params.get(parameter, 1)))
+    return int(str(request.fields.get(parameter, 1)))
 
 
 def numbered_link(url: str | None, parameter: str, values: Sequence[int]) -> Request | Next | None:

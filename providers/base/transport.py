@@ -12,9 +12,8 @@ import random
 import re
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from urllib.parse import urlencode
 
 import pycurl
 
@@ -80,9 +79,13 @@ def send(
     target: str,
     headers: Mapping[str, str],
     deadline: Deadline,
-    form: Mapping[str, str] | None = None,
+    body: bytes | None = None,
+    authorise: Callable[[str, str, Mapping[str, str], bytes], Mapping[str, str]] | None = None,
 ) -> tuple[int, list[bytes], bytes]:
-    """Send a GET, or a form by POST, to a path at `https://host:port`; return status, head, body.
+    """Send a GET, or a body by POST, to a path at `https://host:port`; return status, head, body.
+
+    `authorise` makes each try's headers of its method, whole URL, these headers and body: a second
+    one may need another time. A body without a Content-Type is a form.
 
     A connection that failed before the answer began is tried once more: the carrier may have
     restarted just then. (One that it closed while it was idle libcurl itself replaces.)
@@ -92,27 +95,28 @@ def send(
         Unreadable: the answer is too large, or its compression is broken.
         Refused: HTTP cannot carry the headers, or there are no certificates to trust.
     """
-    lines, trust = _lines(headers), trusted()
+    trust, method, url = trusted(), "GET" if body is None else "POST", origin + target
     idle = idle_handles(os.getpid(), origin, trust)
     for last in (False, True):
         if not (timeout_ms := int(deadline.left() * 1000)):
             break
+        lines = _lines(authorise(method, url, headers, body or b"") if authorise else headers)
         try:
             handle = idle.pop()
         except IndexError:
             handle = _new_handle(origin, trust)
-        handle.setopt(pycurl.URL, origin + target)
+        handle.setopt(pycurl.URL, url)
         handle.setopt(pycurl.HTTPHEADER, lines)
         handle.setopt(pycurl.TIMEOUT_MS, timeout_ms)
-        if form is None:
+        if body is None:
             handle.setopt(pycurl.HTTPGET, 1)
         else:
-            handle.setopt(pycurl.POSTFIELDS, urlencode(form))
-        code, head, body = _perform(handle)
+            handle.setopt(pycurl.POSTFIELDS, body)
+        code, head, answer = _perform(handle)
         if not code:
             status = handle.getinfo(pycurl.RESPONSE_CODE)
             idle.append(handle)
-            return status, head, body
+            return status, head, answer
         error, again = _failure(handle, code, bool(head))
         del handle  # and close its connection, which the error's traceback would keep open
         if last or not again:

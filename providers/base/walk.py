@@ -72,7 +72,7 @@ def walk(
         if in_vain > MOST_IN_VAIN:  # as if it had gone on until the deadline
             raise Unreachable(f"not all pages came in time: {in_vain} in a row brought nothing new")
         request = following(request) if callable(following) else following  # type: ignore[assignment]
-        if request and not brought and listing.has_asked(request.path, request.params):
+        if request and not brought and listing.has_asked(request):
             return  # an empty page that leads back is how some carriers end
 
 

@@ -35,6 +35,10 @@ class Asked:
     body: bytes = b""
     url: str = ""
 
+    def is_same(self, other: "Asked") -> bool:
+        """Whether both ask for the same."""
+        return (self.method, self.target, self.body) == (other.method, other.target, other.body)
+
     @property
     def path(self) -> str:
         return urlsplit(self.target).path
@@ -52,6 +56,12 @@ class Asked:
     def payload(self) -> Any:
         """The body's JSON, None if there is no body."""
         return json.loads(self.body) if self.body else None
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """What tells pages apart: the fields of a POST's JSON, else the parameters."""
+        given = self.payload if self.method == "POST" else self.params
+        return given if isinstance(given, dict) else {}
 
     @property
     def basic(self) -> tuple[str, str]:

@@ -124,6 +124,19 @@ class PageTests(PlayedContract):
             return
         assert len(found) == len(self.listed), "a part of the numbers, and no error"
 
+    def test_a_page_made_smaller_without_a_word_loses_nothing(self) -> None:
+        """The most that a page may hold was lowered, say: a part is never the whole."""
+        paging = self.paging
+        if isinstance(paging, Unpaged) or paging.largest < 2:
+            return
+        self.listed = [self.make(index) for index in range(2 * paging.largest + 1)]
+        self.paging = replace(paging, largest=paging.largest // 2, lowers=True)  # type: ignore[misc]
+        try:
+            found = self.account().ask(Query())
+        except Unreadable:
+            return
+        assert len(found) == len(self.listed), "a part of the numbers, and no error"
+
     # What the test says and no other test sees
 
     def test_the_real_host_is_the_carriers(self) -> None:

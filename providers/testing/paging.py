@@ -32,12 +32,17 @@ class Shown:
 @dataclass(frozen=True, kw_only=True)
 class Paging:
     """How a carrier splits a list: `largest` numbers a page at most, `default` unless `size`, a
-    parameter of the request, says otherwise. Places (`…_at`) are dotted: `meta.total_pages`."""
+    parameter of the request, says otherwise. Places (`…_at`) are dotted: `meta.total_pages`.
+
+    Parameters are in the URL or, where the carrier wants a POST, in its JSON. With `lowers`, a page
+    that may not be as large as asked for is made smaller without a word; else that is refused.
+    """
 
     largest: int
     default: int = 0
     size: str = ""
     total_at: str = ""
+    lowers: bool = False
 
     def shown(self, asked: Asked, items: list[Any]) -> Shown | None:
         """The page asked for, or None if it asks for more than there may be on one.
@@ -46,14 +51,15 @@ class Paging:
         needs more requests than there have to be.
         """
         unasked = self.default or (min(10, self.largest) if self.size else self.largest)
-        size = int(asked.params.get(self.size, unasked))
-        start = self.start(asked.params, size)
+        size = int(asked.fields.get(self.size, unasked))
+        size = min(size, self.largest) if self.lowers else size
+        start = self.start(asked.fields, size)
         if not 1 <= size <= self.largest or start < 0:
             return None
         following = start + size if start + size < len(items) else None
         return Shown(asked, items[start : start + size], start, size, len(items), following)
 
-    def start(self, params: Mapping[str, str], size: int) -> int:
+    def start(self, params: Mapping[str, Any], size: int) -> int:
         """Where the page asked for starts."""
         raise NotImplementedError
 
@@ -80,7 +86,7 @@ class ByNumber(Paging):
     pages_at: str = ""
     size_at: str = ""
 
-    def start(self, params: Mapping[str, str], size: int) -> int:
+    def start(self, params: Mapping[str, Any], size: int) -> int:
         return (int(params.get(self.number, self.first)) - self.first) * size
 
     def fields(self, shown: Shown) -> dict[str, Any]:
@@ -98,7 +104,7 @@ class ByOffset(Paging):
 
     offset: str
 
-    def start(self, params: Mapping[str, str], size: int) -> int:
+    def start(self, params: Mapping[str, Any], size: int) -> int:
         return int(params.get(self.offset, 0))
 
     def fewest(self, total: int) -> int:
@@ -117,7 +123,7 @@ class ByToken(Paging):
     at: str
     last: Any = ABSENT
 
-    def start(self, params: Mapping[str, str], size: int) -> int:
+    def start(self, params: Mapping[str, Any], size: int) -> int:
         given = params.get(self.token, "")
         return int(given.removeprefix("tok=/+&")) if given else 0
 
@@ -135,7 +141,7 @@ class ByLink(Paging):
     last: Any = None
     absolute: bool = False
 
-    def start(self, params: Mapping[str, str], size: int) -> int:
+    def start(self, params: Mapping[str, Any], size: int) -> int:
         return int(params.get("from-token", "0"))
 
     def fields(self, shown: Shown) -> dict[str, Any]:
@@ -172,7 +178,7 @@ class Unpaged(Paging):
 
     largest: int = 100_000
 
-    def start(self, params: Mapping[str, str], size: int) -> int:
+    def start(self, params: Mapping[str, Any], size: int) -> int:
         return 0
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from email.message import Message
 from typing import Any, ClassVar
+from unittest.mock import patch
 from urllib.parse import urlsplit
 
 import pytest
@@ -38,6 +39,9 @@ class PlayedContract(LocalContract):
     """The listing's whole path, `/v2/phone_numbers`."""
 
     paging: ClassVar[Paging]
+
+    method: ClassVar[str] = "GET"
+    """Or POST, with parameters in the JSON of the body: the carrier answers 405 to any other."""
 
     documented: ClassVar[Any]
     """A reply's body as the carrier documents it; `expected` is what it reads as."""
@@ -72,7 +76,7 @@ class PlayedContract(LocalContract):
     users_paging: ClassVar[Paging | None] = None
     """How that answer is split over pages, if not as numbers are."""
 
-    params: ClassVar[Mapping[str, str]] = {}
+    params: ClassVar[Mapping[str, Any]] = {}
     """Parameters that each request for the listing must have: the carrier answers 400 without."""
 
     host: ClassVar[str] = ""
@@ -123,7 +127,8 @@ class PlayedContract(LocalContract):
     def playing(self) -> Iterator[None]:
         self.kinds, self.listed = self.items(), self.items()
         self.spoil, self.bend = None, lambda shown: shown
-        with Carrier(self.answer) as self.carrier:
+        pace = self.provider, "pace", getattr(self.provider, "pace", None) and (1, 0.0)
+        with Carrier(self.answer) as self.carrier, patch.object(*pace, create=True):
             yield
         if self.carrier.failures:  # a fault of the test's own
             raise self.carrier.failures[0]
@@ -159,7 +164,9 @@ class PlayedContract(LocalContract):
             return Reply({"error": "who are you"}, 401)
         if asked.path != self.path:
             return self.other(asked)
-        if not self.params.items() <= asked.params.items():
+        if asked.method != self.method:
+            return Reply({"error": "method not allowed"}, 405)
+        if not self.params.items() <= asked.fields.items():
             return Reply({"error": "a parameter is missing"}, 400)
         shown = self.paging.shown(asked, self.select(self.listed, asked))
         if shown is None:
@@ -173,7 +180,7 @@ class PlayedContract(LocalContract):
 
     def is_at(self, where: str, asked: Asked) -> bool:
         """Whether a failure meant for that place belongs here."""
-        first = asked.path == self.path and asked.target == self.listings()[0].target
+        first = asked.path == self.path and asked.is_same(self.listings()[0])
         return first if where == "the first page" else asked.path == self.path and not first
 
     def fails(self, patience_s: float = 10, **changes: str) -> ProviderError:
