@@ -11,7 +11,7 @@ from sqlalchemy import Engine, event, text
 
 from helpdesk_numbers.database import rows, schema
 from helpdesk_numbers.database.encryption import Encryption, Undecipherable, new_key
-from helpdesk_numbers.database.engine import connect, read_url
+from helpdesk_numbers.database.engine import connect
 from helpdesk_numbers.directory.database import FRESH_S, DatabaseDirectory
 from helpdesk_numbers.directory.model import OWN, DirectoryUnavailable
 from helpdesk_numbers.service import Service
@@ -222,27 +222,6 @@ def test_what_is_no_key_is_a_fault_that_shows_nothing(key: str) -> None:
     (fault,) = raised.value.faults
     assert fault.startswith("ENCRYPTION_KEYS: missing")
     assert "xxx" not in fault
-
-
-@pytest.mark.parametrize(
-    ("given", "driver"),
-    [
-        ("postgres://u:p@h:5432/d?sslmode=require", "postgresql+psycopg"),
-        ("postgresql://u:p@h/d", "postgresql+psycopg"),
-        ("sqlite:////tmp/x.db", "sqlite+pysqlite"),
-    ],
-)
-def test_urls_are_read_as_platforms_write_them(given: str, driver: str) -> None:
-    assert read_url(given).drivername == driver
-
-
-@pytest.mark.parametrize("given", ["mysql://u:sesame@h/d", "u:sesame", "postgres:sesame"])
-def test_another_url_is_a_fault_without_its_password(given: str) -> None:
-    with pytest.raises(ConfigurationError) as raised:
-        Service(settings(given)).directory  # noqa: B018
-    (fault,) = raised.value.faults
-    assert fault.startswith("DATABASE_URL: ")
-    assert "sesame" not in fault
 
 
 def test_while_the_database_is_away_what_was_read_stands_in(desk: Desk) -> None:

@@ -2,12 +2,9 @@
 
 import json
 import socket
-import ssl
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +12,7 @@ import pytest
 
 from tests.support.commands import here
 from tests.support.server import ROOT, environ, free_port
+from tests.support.tls import tls_in_front
 from tests.support.valkey import Valkey, valkey
 
 SETTINGS = {
@@ -38,29 +36,12 @@ def server() -> Iterator[Valkey]:
 @pytest.fixture(scope="module")
 def tls(server: Valkey, certificate: Path) -> Iterator[int]:
     """The port of the same server by TLS, with a certificate that nobody here trusts."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
 
-    def serve(client: socket.socket) -> None:
-        with (
-            suppress(OSError),
-            context.wrap_socket(client, server_side=True) as inner,
-            socket.create_connection((server.host, server.port)) as redis,
-        ):
-            while asked := inner.recv(65536):
-                redis.sendall(asked)
-                inner.sendall(redis.recv(65536))
+    def reach() -> socket.socket:
+        return socket.create_connection((server.host, server.port))
 
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def accept() -> None:
-            with suppress(OSError):
-                while True:
-                    client, _ = listener.accept()
-                    threading.Thread(target=serve, args=(client,), daemon=True).start()
-
-        threading.Thread(target=accept, daemon=True).start()
-        yield listener.getsockname()[1]
+    with tls_in_front(reach, certificate) as port:
+        yield port
 
 
 def found(url: str, *arguments: str) -> dict[str, Any]:

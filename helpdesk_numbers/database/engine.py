@@ -20,16 +20,25 @@ LOCK_S = 5
 
 def read_url(given: str) -> URL:
     """Return a URL of DATABASE_URL's two kinds for our driver; `postgres://`, as Heroku writes it,
-    is read too.
+    is read too, and Prisma's `pgbouncer=true`, which Supabase shows, is left out.
 
     Raises ValueError, without the URL, which may hold a password.
     """
     try:
         url = make_url(given.strip())
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the latter shows what is no port
         raise ValueError("not a database's URL") from None
-    kind = "sqlite+pysqlite" if url.drivername.startswith("sqlite") else "postgresql+psycopg"
-    return url.set(drivername=kind)
+    if url.drivername.startswith("sqlite"):
+        return url.set(drivername="sqlite+pysqlite")
+    if "@" in f"{url.host}{url.query}":
+        raise ValueError("write an @ in the user's name or password as %40")
+    url = url.set(drivername="postgresql+psycopg").difference_update_query(["pgbouncer"])
+    from psycopg.pq import Conninfo
+
+    known = {option.keyword.decode() for option in Conninfo.get_defaults()}
+    if unknown := sorted(set(url.query) - known):
+        raise ValueError(f"PostgreSQL knows no option {unknown[0]}: take it out of the URL")
+    return url
 
 
 def connect(given: str) -> Engine:

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
 
 from helpdesk_numbers.settings import ConfigurationError, Settings
 
@@ -50,5 +50,10 @@ def open_database(settings: Settings) -> Database:
 
 
 def why(error: SQLAlchemyError) -> str:
-    """Return in words why the database did not do it; its own text may hold a password."""
-    return f"the database cannot be used ({type(getattr(error, 'orig', None) or error).__name__})"
+    """Return in words why the database did not do it, without a value of any row."""
+    original: object = getattr(error, "orig", None) or error
+    text = type(original).__name__
+    if isinstance(error, OperationalError | ProgrammingError):  # others quote what was written
+        diagnosis = getattr(original, "diag", None)  # of a connection that was not made: nothing
+        text = getattr(diagnosis, "message_primary", None) or str(original).partition("\n")[0]
+    return f"the database cannot be used: {text}"
