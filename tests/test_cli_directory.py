@@ -119,6 +119,12 @@ def test_the_schema_is_shown_and_brought_up_to_date(settings: dict[str, str]) ->
     assert run(settings, "database", "status").stdout == f"up to date ({newest()})\n"
 
 
+def test_a_release_without_a_database_has_nothing_to_upgrade() -> None:
+    for settings in ({}, {"DATABASE_URL": ""}):
+        done = run(settings, "database", "upgrade")
+        assert (done.returncode, done.stdout) == (0, "DATABASE_URL is not set: nothing to do.\n")
+
+
 def test_a_database_that_is_away_is_told_without_its_password() -> None:
     settings = {
         "HUBSPOT_CLIENT_SECRET": "x",

@@ -138,7 +138,7 @@ def test_no_file_names_a_path_of_a_machine_or_a_registry() -> None:
 
 def test_procfile_starts_the_app() -> None:
     lines = (ROOT / "Procfile").read_text("utf-8").splitlines()
-    assert lines == ['web: gunicorn "app:create_app()"']
+    assert lines == ["release: flask database upgrade", 'web: gunicorn "app:create_app()"']
 
 
 def test_app_json_names_known_variables_and_no_secret() -> None:
