@@ -70,7 +70,7 @@ prism-providers: .venv/dev  ## the adapters against mocks of the carriers' APIs 
 fuzz-api: .venv/dev  ## ten minutes of Schemathesis against the running management API
 	$(BIN)/python -m tests.fuzz_api
 
-bench: .venv/run  ## what we claim about speed and memory: about fourteen minutes, see benchmarks/
+bench: .venv/dev  ## what we claim about speed and memory: about half an hour, see benchmarks/
 	$(BIN)/python -m benchmarks
 
 .venv/run: requirements.txt

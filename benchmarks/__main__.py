@@ -16,7 +16,17 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from benchmarks import failures, footprint, paging, processor, throughput, users
+from benchmarks import (
+    away,
+    edits,
+    failures,
+    footprint,
+    paging,
+    portals,
+    processor,
+    throughput,
+    users,
+)
 from benchmarks.bars import Bar, Benchmark
 from benchmarks.baselines import EXPRESS
 from benchmarks.servers import LOAD_CORE, SERVER_CORE
@@ -37,6 +47,13 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     failures.all_hang,
     failures.slow_carrier,
     failures.hanging_portals,
+    portals.many_portals,
+    portals.fixed_list_in_database,
+    portals.import_and_export,
+    portals.without_database,
+    edits.edits_in_force,
+    away.postgres_away,
+    away.redis_away,
     footprint.start,
     footprint.memory,
     footprint.product_lines,

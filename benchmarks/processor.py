@@ -24,7 +24,7 @@ REQUESTS = 400
 def live_request() -> list[Bar]:
     """From the signed request to the carrier, by TLS, and back; no server of ours takes part."""
     name = f"processor time of a live request in process, against commit {BEFORE}"
-    before = _checkout_of(BEFORE)
+    before = checkout_of(BEFORE)
     if before is None:
         return [Bar(name, 0.40, None, detail=f"git or commit {BEFORE} is missing")]
     old, new = [], []
@@ -40,7 +40,7 @@ def without_users() -> list[Bar]:
     """A portal whose rules do not depend on who is asking, against a commit without such rules."""
     name = f"no rule needs HubSpot: requests for a second of processor time against {WITHOUT_USERS}"
     start = "the same: start of the app"
-    before = _checkout_of(WITHOUT_USERS)
+    before = checkout_of(WITHOUT_USERS)
     if before is None:
         missing = f"git or commit {WITHOUT_USERS} is missing"
         return [Bar(each, 0.98, None, least=True, detail=missing) for each in (name, start)]
@@ -59,7 +59,7 @@ def without_users() -> list[Bar]:
     ]
 
 
-def _checkout_of(commit: str) -> Path | None:
+def checkout_of(commit: str) -> Path | None:
     """That commit's files in a folder, or None if they cannot be had."""
     command = ["git", "archive", "--format=tar", commit]
     try:

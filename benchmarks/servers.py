@@ -41,12 +41,12 @@ class Running(Server):
 
     def pss_mb(self) -> float:
         """The memory of all its processes in MB, what they share counted once."""
-        pids = [self.process.pid, *_children(self.process.pid)]
+        pids = [self.process.pid, *children(self.process.pid)]
         return sum(_pss_kib(pid) for pid in pids) / 1024
 
     def cpu_s(self) -> float:
         """Processor time so far of its workers, or of itself where it has none."""
-        return sum(_cpu_s(pid) for pid in _children(self.process.pid) or [self.process.pid])
+        return sum(_cpu_s(pid) for pid in children(self.process.pid) or [self.process.pid])
 
 
 def sid(index: int) -> str:
@@ -54,35 +54,46 @@ def sid(index: int) -> str:
     return f"AC{index:032x}"
 
 
-@contextmanager
-def fixed() -> Iterator[Running]:
-    """Ours, with a list of ten numbers in the directory: no carrier is asked.
+def fixed_directory() -> str:
+    """A directory with a list of ten numbers: no carrier is asked.
 
     An account at Twilio, for nobody, sees to it that all is imported that is in a real deployment.
     """
     listed = ", ".join(
         f'{{ number = "+120255501{index:02}", name = "Line {index}" }}' for index in range(10)
     )
-    text = (
+    return (
         f'[accounts.desk]\nprovider = "static"\nnumbers = [{listed}]\n'
         f'[accounts.main]\nprovider = "twilio"\naccount_sid = "{sid(0)}"\nauth_token = "{TOKEN}"\n'
         f'[portals.{FIRST_PORTAL}]\naccounts = ["desk"]\n'
     )
-    with with_settings({"DIRECTORY_TOML": text}) as server:
+
+
+def directory(carrier: str, accounts: int) -> str:
+    """A directory with a portal for each account, all of them sub-accounts of one at Twilio."""
+    return "".join(
+        f'[accounts.a{index}]\nprovider = "twilio"\naccount_sid = "{sid(index)}"\n'
+        f'parent_account_sid = "{PARENT_SID}"\nauth_token = "{TOKEN}"\nbase_url = "{carrier}"\n'
+        f'[portals.{FIRST_PORTAL + index}]\naccounts = ["a{index}"]\n'
+        for index in range(accounts)
+    )
+
+
+@contextmanager
+def fixed() -> Iterator[Running]:
+    """Ours, with `fixed_directory`."""
+    with with_settings({"DIRECTORY_TOML": fixed_directory()}) as server:
         yield server
 
 
 @contextmanager
 def ours(carrier: str, accounts: int, **settings: str) -> Iterator[Running]:
-    """Ours, with a portal for each account, all of them sub-accounts of one at Twilio."""
-    tables = [
-        f'[accounts.a{index}]\nprovider = "twilio"\naccount_sid = "{sid(index)}"\n'
-        f'parent_account_sid = "{PARENT_SID}"\nauth_token = "{TOKEN}"\nbase_url = "{carrier}"\n'
-        f'[portals.{FIRST_PORTAL + index}]\naccounts = ["a{index}"]\n'
-        for index in range(accounts)
-    ]
-    with with_settings({"DIRECTORY_TOML": "".join(tables), **settings}) as server:
-        yield server
+    """Ours, with a `directory` of so many accounts in a file."""
+    with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+        file.write(directory(carrier, accounts))
+        file.flush()
+        with with_settings({"DIRECTORY": file.name, **settings}) as server:
+            yield server
 
 
 @contextmanager
@@ -201,7 +212,8 @@ def carrier(delay_s: float = DELAY_S, numbers: int = 10) -> Iterator[Carrier]:
         process.stdout.close()
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
+    """The ids of its child processes: a server's workers."""
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 

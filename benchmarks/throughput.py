@@ -36,7 +36,7 @@ class Measured:
 def fixed_list() -> list[Bar]:
     """A list from the directory, against Flask's least, and what of it the task itself takes."""
     with fixed() as server, least() as task, bare() as other:
-        measured = _in_turn({"ours": server, "least": task, "bare": other}, 1, 16)
+        measured = in_turn({"ours": server, "least": task, "bare": other}, 1, 16)
     mine, task_alone, baseline = (measured[name].rates for name in ("ours", "least", "bare"))
     return [
         Bar(
@@ -51,8 +51,8 @@ def many_accounts() -> list[Bar]:
     """Accounts at random: little to share but connections."""
     with carrier() as theirs, _with_peers(theirs, ACCOUNTS) as (servers, missing):
         _check_alike(servers)
-        many = _in_turn(servers, ACCOUNTS, 64)
-        few = _in_turn(servers, ACCOUNTS, 8)
+        many = in_turn(servers, ACCOUNTS, 64)
+        few = in_turn(servers, ACCOUNTS, 8)
     added = {name: [ms - DELAY_S * 1000 for ms in own.medians_ms] for name, own in few.items()}
     name = "the same at 8 callers: median above the carrier's 80 ms, less that of `express`"
     eight = difference(added["ours"], added["express"]) if not missing else None
@@ -69,7 +69,7 @@ def one_account() -> list[Bar]:
         carrier() as theirs,
         _with_peers(theirs, 1, WEB_THREADS="256") as (servers, missing),
     ):
-        measured = _in_turn(servers, 1, 256, theirs)
+        measured = in_turn(servers, 1, 256, theirs)
     calls = measured["ours"].calls
     name = "256 callers on one account, WEB_THREADS=256"
     return [
@@ -112,7 +112,7 @@ def _check_alike(servers: Mapping[str, Running]) -> None:
         raise RuntimeError(f"the servers answer differently: {answers}")
 
 
-def _in_turn(
+def in_turn(
     servers: Mapping[str, Running], portals: int, callers: int, theirs: Carrier | None = None
 ) -> dict[str, Measured]:
     """Each server under the same load, in turn; the first round only warms up."""
