@@ -11,19 +11,17 @@ import msgspec
 from msgspec import Meta
 
 from .base import JSON, HTTPProvider, Page, PhoneNumber, Query, Request, Secret, paging
+from .base.options import wholly
 from .base.signing import signed_for_azure
 
 PAGE_SIZE = 100  # its default; the most it gives is not documented
 
 VERSION = {"api-version": "2025-06-01"}
 
-Host = Annotated[
-    str,
-    Meta(
-        pattern=r"^[0-9A-Za-z-]+(\.[a-z]+)?\.communication\.azure\.com\Z",
-        title="such as example.communication.azure.com",
-    ),
-]
+AZURE = wholly(
+    r"[0-9A-Za-z-]+(\.[a-z]+)?\.communication\.azure\.com",
+    "such as example.communication.azure.com",
+)
 
 
 class _Reply(msgspec.Struct, rename="camel"):
@@ -39,7 +37,7 @@ class ACS(HTTPProvider):
     error_code_at = ("error.code",)
 
     class Options(HTTPProvider.Options, frozen=True, kw_only=True):
-        host: Annotated[Host, Meta(description="the endpoint's, as Keys shows it")]
+        host: Annotated[str, AZURE, Meta(description="the endpoint's, as Keys shows it")]
         access_key: Annotated[Secret, Meta(description="either of the resource's two")]
 
     options: Options

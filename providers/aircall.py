@@ -3,13 +3,14 @@
 https://developer.aircall.io/api-references/#list-all-numbers (read 2026-11-22)
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from .base import JSON, HTTPProvider, Page, PhoneNumber, Query, Request, Secret, basic, paging
+from .base.records import owner_ids
 
 PAGE_SIZE = 50  # the most it gives
 
@@ -57,10 +58,7 @@ def _read(number: JSON) -> PhoneNumber:
         number=number.get("e164_digits") or number.get("digits") or "",  # "+1 202-555-0143"
         name=number.get("name") or "",
         country=number.get("country"),
-        owners=tuple(_owners(number)),
+        owners=owner_ids(
+            *(user.get(key) for user in number.get("users") or () for key in ("id", "email"))
+        ),
     )
-
-
-def _owners(number: JSON) -> Iterator[str]:
-    for user in number.get("users") or ():
-        yield from (str(user[key]) for key in ("id", "email") if user.get(key) is not None)

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from .base import JSON, HTTPProvider, Page, PhoneNumber, Query, Request, Secret, paging
+from .base.options import wholly
 from .base.signing import AWSKey, signed_for_aws
 
 PAGE_SIZE = 1000  # the most it gives
@@ -20,7 +21,7 @@ PAGE_SIZE = 1000  # the most it gives
 LINES = ("DID", "TOLL_FREE", "UIFN", "SHARED", "THIRD_PARTY_DID", "THIRD_PARTY_TF")
 """The types of numbers that can be called; SHORT_CODE is for messages."""
 
-Region = Annotated[str, Meta(pattern=r"^[a-z]{2}(-[a-z]+)+-\d\Z", title="such as us-east-1")]
+REGION = wholly(r"[a-z]{2}(-[a-z]+)+-\d", "such as us-east-1")
 
 
 class _Reply(msgspec.Struct):
@@ -41,7 +42,7 @@ class AmazonConnect(HTTPProvider):
     request_id_at = "x-amzn-RequestId:"
 
     class Options(HTTPProvider.Options, frozen=True, kw_only=True):
-        region: Annotated[Region, Meta(description="the instance's")]
+        region: Annotated[str, REGION, Meta(description="the instance's")]
         access_key_id: Annotated[str, Meta(description="an IAM user's, AKIA…")]
         secret_access_key: Annotated[Secret, Meta(description="that key's")]
         session_token: Annotated[Secret | None, Meta(description="of a temporary key")] = None

@@ -13,23 +13,16 @@ from xml.etree.ElementTree import Element
 
 from msgspec import Meta
 
-from .base import (
-    Page,
-    PhoneNumber,
-    Query,
-    Request,
-    Secret,
-    Unreadable,
-    basic,
-    decode_xml,
-    paging,
-    plus,
-)
+from .base import Page, PhoneNumber, Query, Request, Secret, basic, paging
+from .base.decoding import decode_xml
+from .base.errors import Unreadable
+from .base.numbers import plus
 from .base.oauth import OAuthProvider, TokenRequest
+from .base.options import wholly
 
 PAGE_SIZE = 2500  # the most it gives; more is error 1006
 
-Id = Annotated[str, Meta(pattern=r"^[0-9]+\Z", title="digits")]
+DIGITS = wholly(r"[0-9]+", "digits")
 
 
 class Bandwidth(OAuthProvider):
@@ -43,8 +36,10 @@ class Bandwidth(OAuthProvider):
     no_content = b"<TelephoneNumbersResponse><TelephoneNumbers/></TelephoneNumbersResponse>"
 
     class Options(OAuthProvider.Options, frozen=True, kw_only=True):
-        account_id: Annotated[Id, Meta(description="the account's number")]
-        site_id: Annotated[Id | None, Meta(description="only this site's (sub-account's)")] = None
+        account_id: Annotated[str, DIGITS, Meta(description="the account's number")]
+        site_id: Annotated[
+            Annotated[str, DIGITS] | None, Meta(description="only this site's (sub-account's)")
+        ] = None
         client_id: Annotated[
             str, Meta(description="of an API credential; or username and password")
         ] = ""

@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from .base import JSON, HTTPProvider, Page, PhoneNumber, Query, Request, Secret, User, Users, basic
 from .base.paging import count_up
+from .base.records import owner_ids
 
 PAGE_SIZE = 1000  # the most it gives
 
@@ -71,10 +72,9 @@ def _user(item: JSON) -> User:
 def _read(item: JSON) -> PhoneNumber:
     number = item.get("CallNumber") or {}
     e164, connected_to = number.get("caller_id_e164"), str(number.get("connected_to"))
-    owned = connected_to == AGENT and number.get("source_id") is not None
     return PhoneNumber(
         number="" if e164 is None else f"+{e164}".replace("++", "+"),  # an integer, in the example
         name=number.get("internal_name") or "",
         voice=connected_to in (GROUP, AGENT, CONFERENCE),
-        owners=(str(number["source_id"]),) if owned else (),
+        owners=owner_ids(number.get("source_id") if connected_to == AGENT else None),
     )

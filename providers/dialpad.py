@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from .base import JSON, HTTPProvider, Page, PhoneNumber, Query, Request, Secret, User, Users, bearer
 from .base.paging import token
+from .base.records import owner_ids
 
 
 class _Reply(msgspec.Struct):
@@ -58,10 +59,10 @@ def _user(user: JSON) -> User:
 
 
 def _read(number: JSON) -> PhoneNumber:
-    owned = number.get("target_type") == "user" and number.get("target_id") is not None
+    owner = number.get("target_id") if number.get("target_type") == "user" else None
     return PhoneNumber(  # its name would be its target's, one request each
         number=number.get("number") or "",
         voice=number.get("status") not in ("pending", "porting")
         and not number.get("deleted"),  # ported out
-        owners=(str(number["target_id"]),) if owned else (),
+        owners=owner_ids(owner),
     )

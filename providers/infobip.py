@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from .base import JSON, HTTPProvider, Page, PhoneNumber, Query, Request, Secret, paging, plus
+from .base.options import wholly
 
 PAGE_SIZE = 50  # its default; the most it gives is not documented
 
@@ -18,10 +19,7 @@ NO_CALLS = ("NO_ACTION", "BLOCK", "VOICE_CALL_DROP")
 """What is done with a number's calls so that none arrives. What is not among them is one of some
 thirty ways of taking a call, to which Infobip adds."""
 
-Host = Annotated[
-    str,
-    Meta(pattern=r"^([0-9a-z-]+\.)?api\.infobip\.com\Z", title="such as example.api.infobip.com"),
-]
+HOST = wholly(r"([0-9a-z-]+\.)?api\.infobip\.com", "such as example.api.infobip.com")
 
 
 class _Reply(msgspec.Struct, rename="camel"):
@@ -39,7 +37,9 @@ class Infobip(HTTPProvider):
 
     class Options(HTTPProvider.Options, frozen=True, kw_only=True):
         api_key: Annotated[Secret, Meta(description="with the scope numbers:manage")]
-        host: Annotated[Host, Meta(description="your own, as the portal shows")] = "api.infobip.com"
+        host: Annotated[str, HOST, Meta(description="your own, as the portal shows")] = (
+            "api.infobip.com"
+        )
 
     options: Options
 

@@ -10,18 +10,12 @@ import msgspec
 from msgspec import Meta
 
 from .base import JSON, HTTPProvider, Page, PhoneNumber, Query, Request, Secret, basic, paging, plus
+from .base.options import wholly
 
 PAGE_SIZE = 20  # the most it gives
 
-Account = Annotated[
-    str,
-    Meta(pattern=r"^(MA|SA)[A-Z0-9]{18}\Z", title="MA… or SA…, 20 characters in all"),
-]
-Subaccount = Annotated[
-    str,
-    Meta(pattern=r"^SA[A-Z0-9]{18}\Z", title="SA…, 20 characters in all"),
-    Meta(description="only this subaccount's numbers"),
-]
+ACCOUNT = wholly("(MA|SA)[A-Z0-9]{18}", "MA… or SA…, 20 characters in all")
+SUBACCOUNT = wholly("SA[A-Z0-9]{18}", "SA…, 20 characters in all")
 
 
 class _Meta(msgspec.Struct):
@@ -43,9 +37,11 @@ class Plivo(HTTPProvider):
     request_id_at = "api_id"
 
     class Options(HTTPProvider.Options, frozen=True, kw_only=True):
-        auth_id: Annotated[Account, Meta(description="the account's, or a subaccount's own")]
+        auth_id: Annotated[str, ACCOUNT, Meta(description="the account's, or a subaccount's own")]
         auth_token: Annotated[Secret, Meta(description="that id's")]
-        subaccount: Subaccount | None = None
+        subaccount: Annotated[
+            Annotated[str, SUBACCOUNT] | None, Meta(description="only this subaccount's numbers")
+        ] = None
 
     options: Options
 

@@ -9,9 +9,11 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from .base import JSON, Page, PhoneNumber, Query, Request, Secret, User, Users, basic, paging, plus
+from .base import JSON, Page, PhoneNumber, Query, Request, Secret, User, Users, basic, paging
 from .base.http import Next
+from .base.numbers import plus
 from .base.oauth import OAuthProvider, TokenRequest
+from .base.records import owner_ids
 
 PAGE_SIZE = 1000  # the most it gives; it lowers more without a word
 
@@ -86,7 +88,6 @@ def _user(extension: JSON) -> User:
 
 def _read(number: JSON) -> PhoneNumber:
     extension = number.get("extension") or {}
-    owner = extension.get("id")
     return PhoneNumber(
         number=plus(number.get("phoneNumber")),
         country=(number.get("country") or {}).get("isoCode"),
@@ -95,5 +96,5 @@ def _read(number: JSON) -> PhoneNumber:
         and number.get("type") != "FaxOnly"
         and number.get("paymentType") != "External"
         and not str(number.get("usageType")).startswith(NO_CALLS),
-        owners=() if owner is None else (str(owner),),
+        owners=owner_ids(extension.get("id")),
     )

@@ -11,18 +11,16 @@ import msgspec
 from msgspec import Meta
 
 from .base import JSON, HTTPProvider, Page, PhoneNumber, Query, Request, Secret, basic, paging, plus
+from .base.options import wholly
 
 PAGE_SIZE = 1000  # the most it gives
 
 DOMAIN = ".signalwire.com"
 
-Space = Annotated[
-    str,
-    Meta(
-        pattern=r"^[A-Za-z0-9-]+(\.signalwire\.com)?\Z",
-        title="a space's name, such as example or example.signalwire.com",
-    ),
-]
+SPACE = wholly(
+    r"[A-Za-z0-9-]+(\.signalwire\.com)?",
+    "a space's name, such as example or example.signalwire.com",
+)
 
 
 class _Links(msgspec.Struct):
@@ -41,7 +39,7 @@ class SignalWire(HTTPProvider):
     error_code_at = "errors.0.code", "code", "error"
 
     class Options(HTTPProvider.Options, frozen=True, kw_only=True):
-        space: Annotated[Space, Meta(description="`example` of example.signalwire.com")]
+        space: Annotated[str, SPACE, Meta(description="`example` of example.signalwire.com")]
         project_id: Annotated[str, Meta(description="a subproject has its own, and its own token")]
         api_token: Annotated[Secret, Meta(description="with the scope Numbers")]
 

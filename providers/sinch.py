@@ -12,10 +12,11 @@ from msgspec import Meta
 
 from .base import JSON, Page, PhoneNumber, Query, Request, Secret, Unreadable, basic, paging
 from .base.oauth import OAuthProvider, TokenRequest
+from .base.options import wholly
 
 PAGE_SIZE = 100  # the most it is known to give
 
-Id = Annotated[str, Meta(pattern=r"^[0-9A-Za-z-]+\Z", title="letters, digits and hyphens")]
+ID = wholly(r"[0-9A-Za-z-]+", "letters, digits and hyphens")
 
 
 class _Reply(msgspec.Struct, rename="camel"):
@@ -33,7 +34,7 @@ class Sinch(OAuthProvider):
     error_code_at = "error.status", *OAuthProvider.error_code_at
 
     class Options(OAuthProvider.Options, frozen=True, kw_only=True):
-        project_id: Annotated[Id, Meta(description="the project's, whose numbers are listed")]
+        project_id: Annotated[str, ID, Meta(description="the project's, whose numbers are listed")]
         key_id: Annotated[str, Meta(description="of an access key of that project")]
         key_secret: Annotated[Secret, Meta(description="that key's")]
         number_type: Annotated[

@@ -13,6 +13,8 @@ from msgspec import Meta
 
 from .base import JSON, Page, PhoneNumber, Query, Request, Secret, User, Users, paging
 from .base.oauth import OAuthProvider, TokenRequest
+from .base.options import wholly
+from .base.records import owner_ids
 
 PAGE_SIZE = 1000  # the most it gives
 
@@ -25,7 +27,7 @@ USERS_SIZE = 999  # the most it gives
 ASSIGNED = "userAssigned", "voiceApplicationAssigned"
 """To somebody, or to a queue or attendant: a number that is activated alone rings nowhere."""
 
-Id = Annotated[str, Meta(pattern=r"^[0-9A-Za-z.-]+\Z", title="an id or a domain")]
+ID = wholly(r"[0-9A-Za-z.-]+", "an id or a domain")
 
 
 class _Reply(msgspec.Struct):
@@ -47,7 +49,7 @@ class Teams(OAuthProvider):
     request_id_at = "error.innerError.request-id"
 
     class Options(OAuthProvider.Options, frozen=True, kw_only=True):
-        tenant_id: Annotated[Id, Meta(description="the organisation's, in Microsoft Entra")]
+        tenant_id: Annotated[str, ID, Meta(description="the organisation's, in Microsoft Entra")]
         client_id: Annotated[str, Meta(description="an app registration's, in that tenant")]
         client_secret: Annotated[Secret, Meta(description="that app's; it expires")]
 
@@ -87,12 +89,12 @@ def _user(user: JSON) -> User:
 
 
 def _read(number: JSON) -> PhoneNumber:
-    status, target = number.get("assignmentStatus"), number.get("assignmentTargetId")
-    owned = status == "userAssigned" and target is not None
+    status = number.get("assignmentStatus")
+    owner = number.get("assignmentTargetId") if status == "userAssigned" else None
     return PhoneNumber(  # it has no name
         number=number.get("telephoneNumber") or "",
         voice=number.get("activationState") == "activated"
         and status in ASSIGNED
         and number.get("portInStatus") in (None, "completed"),
-        owners=(str(target),) if owned else (),
+        owners=owner_ids(owner),
     )

@@ -14,6 +14,7 @@ from twilio.http import HttpClient
 from twilio.rest import Client
 
 from .base import HTTPProvider, Page, PhoneNumber, Query, Request, Secret, Unreadable, basic
+from .base.options import wholly
 
 PAGE_SIZE = 1000  # the most it gives; the client's own default asks for 50 at a time
 
@@ -44,12 +45,7 @@ class Twilio(HTTPProvider):
 
     class Options(HTTPProvider.Options, frozen=True, kw_only=True):
         account_sid: Annotated[
-            str,
-            Meta(
-                pattern=r"^AC[0-9A-Za-z]+\Z",
-                title="an account SID, AC…",
-                description="whose numbers",
-            ),
+            str, wholly("AC[0-9A-Za-z]+", "an account SID, AC…"), Meta(description="whose numbers")
         ]
         auth_token: Annotated[Secret | None, Meta(description="or api_key and api_secret")] = None
         api_key: Annotated[str | None, Meta(description="SK…, with api_secret")] = None

@@ -9,19 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from .base import (
-    JSON,
-    HTTPProvider,
-    Page,
-    PhoneNumber,
-    Query,
-    Request,
-    Secret,
-    Unreadable,
-    basic,
-    paging,
-    plus,
-)
+from .base import JSON, HTTPProvider, Page, PhoneNumber, Query, Request, Secret, basic, paging, plus
 
 PAGE_SIZE = 100  # the most it gives
 
@@ -59,11 +47,9 @@ class Vonage(HTTPProvider):
         return Request("account/numbers", params)
 
     def read_page(self, reply: _Reply) -> Page:
-        if reply.numbers and reply.count is None:
-            raise Unreadable("no count in the answer")
-        numbers, total = reply.numbers or (), reply.count or 0
-        following = paging.counted("index", "size", total, len(numbers), side_by_side=True)
-        return Page(map(_read, numbers), following, total)
+        numbers = reply.numbers or ()
+        following = paging.counted("index", "size", reply.count, len(numbers), side_by_side=True)
+        return Page(map(_read, numbers), following, reply.count)
 
 
 def _read(number: JSON) -> PhoneNumber:

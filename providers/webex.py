@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from .base import JSON, Page, PhoneNumber, Query, Request, Secret, User, Users
 from .base.oauth import OAuthProvider, TokenRequest
+from .base.records import owner_ids
 
 OWNERS = ("PEOPLE", "PLACE", "VIRTUAL_LINE", "AUTO_ATTENDANT", "CALL_QUEUE", "HUNT_GROUP")
 """What a number may belong to, so that it rings."""
@@ -83,7 +84,6 @@ def _user(person: JSON) -> User:
 def _read(number: JSON) -> PhoneNumber:
     owner = number.get("owner") or {}
     given = f"{owner.get('firstName') or ''} {owner.get('lastName') or ''}"
-    owned = owner.get("type") == "PEOPLE" and owner.get("id") is not None
     return PhoneNumber(
         number=number.get("phoneNumber") or "",  # an extension alone has none
         name=owner.get("displayName")
@@ -93,5 +93,5 @@ def _read(number: JSON) -> PhoneNumber:
         voice=number.get("state") == "ACTIVE"
         and number.get("phoneNumberType") != "FAX"
         and owner.get("type") in OWNERS,
-        owners=(str(owner["id"]),) if owned else (),
+        owners=owner_ids(owner.get("id") if owner.get("type") == "PEOPLE" else None),
     )

@@ -9,8 +9,10 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from .base import JSON, Page, PhoneNumber, Query, Request, Secret, User, Users, basic, paging, plus
+from .base import JSON, Page, PhoneNumber, Query, Request, Secret, User, Users, basic, paging
+from .base.numbers import plus
 from .base.oauth import OAuthProvider, TokenRequest
+from .base.records import owner_ids
 
 PAGE_SIZE = 100  # the most it gives
 
@@ -79,12 +81,11 @@ def _user(user: JSON) -> User:
 def _read(number: JSON) -> PhoneNumber:
     assignee = number.get("assignee") or {}
     capability = number.get("capability")
-    owned = assignee.get("type") == "user" and assignee.get("id") is not None
     return PhoneNumber(
         number=plus(number.get("number")),
         name=number.get("display_name") or assignee.get("name") or "",
         voice=number.get("status", "available") == "available"
         and (capability is None or "incoming" in capability)  # absent is not told
         and assignee.get("type") != "emergencyNumberPool",
-        owners=(str(assignee["id"]),) if owned else (),
+        owners=owner_ids(assignee.get("id") if assignee.get("type") == "user" else None),
     )

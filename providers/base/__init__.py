@@ -16,8 +16,9 @@ from .http import (
 )
 from .numbers import plus, to_e164
 from .oauth import OAuthProvider, TokenRequest
-from .options import Faults, Secret, did_you_mean
+from .options import Faults, Secret, did_you_mean, wholly
 from .provider import ANYBODY, Deadline, PhoneNumber, Provider, Query
+from .records import owner_ids
 from .remarks import remarks
 
 __all__ = [
@@ -47,8 +48,10 @@ __all__ = [
     "decode_json",
     "decode_xml",
     "did_you_mean",
+    "owner_ids",
     "paging",
     "plus",
     "remarks",
     "to_e164",
+    "wholly",
 ]

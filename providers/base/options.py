@@ -4,11 +4,11 @@ A msgspec Struct is the table: its fields are the names, types, defaults and hel
 service's settings, a provider's options and the directory's tables are all read here.
 """
 
-import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches as nearest
 from functools import cache
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
@@ -28,9 +28,15 @@ class Secret(str):
         return "'***'"
 
 
+def wholly(pattern: str, title: str) -> Meta:
+    """Return what to annotate an option's `str` with that may only be as the pattern says, from its
+    begin to its end; `title` says so in words: `letters and digits`."""
+    return Meta(pattern=rf"^(?:{pattern})\Z", title=title)
+
+
 _HOST = r"([^/\s?#@\[\]]+@)?(\[[0-9A-Fa-f:.]+\]|[^/\s?#@:\[\]]+)(:[0-9]{1,5})?"
-_URL = rf"^https?://{_HOST}(/[^\s?#]*)?\Z"
-URL = Annotated[str, Meta(pattern=_URL, title="an http or https URL without a query")]
+_URL = rf"https?://{_HOST}(/[^\s?#]*)?"
+URL = Annotated[str, wholly(_URL, "an http or https URL without a query")]
 """A base URL: http or https, with a host, without query."""
 
 
@@ -92,7 +98,7 @@ def validate(
     booleans where a field wants those, since the environment has nothing but texts.
     """
     known, good = fields_of(struct), {}
-    misspelt = [near for name in values.keys() - known.keys() for near in _near(name, known)]
+    misspelt = [near for name in values.keys() - known.keys() for near in nearest(name, known, n=1)]
     values = {**dict.fromkeys(misspelt, FAULTY), **values}
     for name in sorted(known.keys() | values.keys()):
         if name not in known:
@@ -167,11 +173,7 @@ def from_environ(
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ` (did you mean 'x'?)` if one of `known` is close to `name`, else nothing."""
-    return "".join(f" (did you mean {near!r}?)" for near in _near(name, known))
-
-
-def _near(name: str, known: Iterable[str]) -> list[str]:
-    return difflib.get_close_matches(name, list(known), n=1)
+    return "".join(f" (did you mean {near!r}?)" for near in nearest(name, list(known), n=1))
 
 
 def is_secret(info: FieldInfo) -> bool:

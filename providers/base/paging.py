@@ -124,7 +124,13 @@ def count_up(
 
 
 def counted(
-    parameter: str, size: str, total: int, came: int, *, first: int = 1, side_by_side: bool = False
+    parameter: str,
+    size: str,
+    total: int | None,
+    came: int,
+    *,
+    first: int = 1,
+    side_by_side: bool = False,
 ) -> Next:
     """Ask for the page after this one by its number in `parameter`, where the carrier tells but the
     `total`: the request's own `size` says how many pages that makes.
@@ -133,15 +139,21 @@ def counted(
     for in its size. `side_by_side` is as in `count_up`.
 
     Infobip (`page`, from 0), Vonage (`index`).
+
+    Raises:
+        Unreadable: numbers came, and no word how many there are.
     """
+    if came and total is None:
+        raise Unreadable("the answer does not say how many numbers there are")
+    wanted = total or 0
 
     def sized(request: Request) -> Request:
         at_first = _number(request, parameter) == first
-        lowered = at_first and 0 < came < min(_number(request, size), total)
+        lowered = at_first and 0 < came < min(_number(request, size), wanted)
         return request.having(size, came) if lowered else request
 
     def last(request: Request) -> int:
-        return first - 1 - -total // _number(request, size)
+        return first - 1 - -wanted // _number(request, size)
 
     def following(request: Request) -> Request | None:
         this = sized(request)
@@ -152,7 +164,7 @@ def counted(
         this = sized(request)
         return (this.having(parameter, number) for number in range(first + 1, last(this) + 1))
 
-    return Ahead(following, rest) if side_by_side and total > came else following
+    return Ahead(following, rest) if side_by_side and wanted > came else following
 
 
 def offset(parameter: str, came: int, *, full: bool) -> Next | None:

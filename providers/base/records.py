@@ -32,6 +32,11 @@ class Users(NamedTuple):
     next: Request | Next | None = None
 
 
+def owner_ids(*ids: object) -> tuple[str, ...]:
+    """Return users' ids (or addresses) as `PhoneNumber.owners` has them: as text, without nulls."""
+    return tuple(str(id_) for id_ in ids if id_ is not None)
+
+
 _Record = TypeVar("_Record")
 
 

@@ -149,8 +149,9 @@ def judge(name: str, prism: Path, path: Path, options: Mapping[str, Any], *flags
         outcome.faults += map(str, carrier.failures)
         outcome.faults += violations()
         if outcome.requests:
-            target = outcome.requests[0].partition(" ")[2]
-            outcome.unauthorised = requests.get(url + target, timeout=10).status_code
+            method, target = outcome.requests[0].split(" ")
+            asked = requests.request(method, url + target, timeout=10)
+            outcome.unauthorised = asked.status_code
     return outcome
 
 
@@ -232,7 +233,7 @@ class Relay:
     def answer(self, asked: Asked) -> Reply:
         if asked.path == TOKEN_PATH:
             return Reply({"access_token": "a-token-for-prism", "expires_in": 3600})
-        known = parameters(self._description, asked.path)
+        known = parameters(self._description, asked.method.lower(), asked.path)
         if known is None and asked.target.strip("/").encode() in self._answered:
             self._outcome.astray = True
             return Reply(b"", 404)
@@ -243,7 +244,7 @@ class Relay:
             self._outcome.faults.append(f"not in the description: {names}")
         headers = {name: value for name, value in asked.headers.items() if name != "Host"}
         url = self._url + asked.target
-        said = requests.request(asked.method, url, headers=headers, timeout=10)
+        said = requests.request(asked.method, url, headers=headers, data=asked.body, timeout=10)
         if said.status_code >= 400:
             self._outcome.faults.append(f"Prism: {said.status_code} {said.text[:600]}")
             places = {
@@ -256,11 +257,11 @@ class Relay:
         return Reply(said.content, said.status_code, {"Content-Type": kind})
 
 
-def parameters(description: dict[str, Any], path: str) -> set[str] | None:
+def parameters(description: dict[str, Any], method: str, path: str) -> set[str] | None:
     """The names of the query parameters that a path takes; None if there is no such path."""
     for template, item in description["paths"].items():
-        if fits(template, path):
-            given = [*item.get("parameters", []), *item["get"].get("parameters", [])]
+        if fits(template, path) and method in item:
+            given = [*item.get("parameters", []), *item[method].get("parameters", [])]
             resolved = (resolve(description, parameter) for parameter in given)
             return {found["name"] for found in resolved if found["in"] == "query"}
     return None
