@@ -9,6 +9,9 @@ HubSpotError
 LookupFailed              HubSpot did not say who a user is
 ├── HubSpotUnavailable    it could not be asked, or asks us to wait
 └── HubSpotRefused        it does not take the portal's token
+    ├── PortalGone        the app is no longer installed in the portal
+    ├── CodeRefused       an install's code was used before, is too old, or another app's
+    └── AppRefused        our app's own configuration is wrong, which says nothing about a portal
 """
 
 
@@ -63,3 +66,28 @@ class HubSpotRefused(LookupFailed):
     def __init__(self, message: str, remedy: str, scopes: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.remedy, self.scopes = remedy, scopes
+
+
+class PortalGone(HubSpotRefused):
+    """The app is no longer installed in the portal, or the portal is no more."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the app is no longer installed in the portal",
+            "install it there again, if it should be",
+        )
+
+
+class CodeRefused(HubSpotRefused):
+    """An install's code was used before, is too old, or was made for another app."""
+
+    def __init__(self) -> None:
+        super().__init__("HubSpot refuses the install's code", "begin the install again")
+
+
+class AppRefused(HubSpotRefused):
+    """HubSpot refuses our app, for whatever portal. `of_secret`: another secret may be good."""
+
+    def __init__(self, message: str, *, of_secret: bool = False) -> None:
+        super().__init__(message, "compare it with the app's Auth page at HubSpot")
+        self.of_secret = of_secret

@@ -1,15 +1,19 @@
 """How HubSpot is asked about a portal's users: with which token, and by libcurl."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from urllib.parse import urlsplit
 
 from helpdesk_numbers.directory.model import Directory
 from hubspot.api import HOW, Answer, Send
 from hubspot.errors import HubSpotRefused, HubSpotUnavailable
+from hubspot.oauth import Post
 from providers.base import listing
 from providers.base.errors import ProviderError, Refused
 from providers.base.options import Secret
 from providers.base.provider import Deadline
+
+Fields = Mapping[str, str]
 
 TokenOf = Callable[[Directory, int], Secret | None]
 """Gives a portal's token, None if there is none."""
@@ -41,25 +45,37 @@ class NoToken(HubSpotRefused):
         )
 
 
+PostBy = Callable[[Deadline], Post]
+"""Gives what sends forms whose answers are due by the deadline."""
+
+
 def sender(base_url: str) -> SendBy:
     """Return what sends requests to HubSpot's API there."""
+    return lambda deadline: partial(_by_curl, base_url, deadline)
+
+
+def poster(base_url: str) -> PostBy:
+    """Return what sends forms to HubSpot's API there."""
+
+    def post_by(deadline: Deadline) -> Post:
+        return lambda target, form: _by_curl(base_url, deadline, target, {}, form)
+
+    return post_by
+
+
+def _by_curl(
+    base_url: str, deadline: Deadline, target: str, headers: Fields, form: Fields | None = None
+) -> Answer:
+    # Not above: who asks nobody does without libcurl's 10 ms.
+    from providers.base.transport import send
+
     parts = urlsplit(base_url)
-    origin, prefix = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
-
-    def send_by(deadline: Deadline) -> Send:
-        def send(target: str, headers: Mapping[str, str]) -> Answer:
-            # Not above: who asks nobody does without libcurl's 10 ms.
-            from providers.base.transport import send as send_by_curl
-
-            try:
-                return listing.Answer(*send_by_curl(origin, prefix + target, headers, deadline))
-            except Refused as error:
-                raise HubSpotRefused(f"the portal's token: {error}", HOW) from None
-            except ProviderError as error:
-                late = "no answer came in time"
-                why = str(error) if deadline.left() else late
-                raise HubSpotUnavailable(f"HubSpot was not reached: {why}") from None
-
-        return send
-
-    return send_by
+    origin, path = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/") + target
+    try:
+        return listing.Answer(*send(origin, path, headers, deadline, form))
+    except Refused as error:
+        raise HubSpotRefused(f"the portal's token: {error}", HOW) from None
+    except ProviderError as error:
+        late = "no answer came in time"
+        why = str(error) if deadline.left() else late
+        raise HubSpotUnavailable(f"HubSpot was not reached: {why}") from None

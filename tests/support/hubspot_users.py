@@ -69,6 +69,10 @@ class HubSpotUsers(Carrier):
         """The requests for a single user."""
         return [asked for asked in self.asked if re.search(r"/\d+(\?|$)", asked.target)]
 
+    def takes(self, token: str) -> bool:
+        """Whether it is a token of the portal."""
+        return token == self.token
+
     def _reply_to(self, asked: Asked) -> Reply | Fault:
         if self.delay_s:
             time.sleep(self.delay_s)
@@ -87,7 +91,7 @@ class HubSpotUsers(Carrier):
         if token == EXPIRED:
             said = "The OAuth token used to make this call expired 2 hour(s) ago."
             return refusal(401, said, "EXPIRED_AUTHENTICATION")
-        if token != self.token:
+        if not self.takes(token):
             return refusal(401, "Authentication credentials not found.", "INVALID_AUTHENTICATION")
         owners = found[1] == "crm/owners"
         scope = OWNERS_SCOPE if owners else TEAMS_SCOPE if found[3] == "teams" else SETTINGS_SCOPE
