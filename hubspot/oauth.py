@@ -200,7 +200,8 @@ def _judge(answer: Answer, refused: type[HubSpotRefused]) -> HubSpotUnavailable 
             if why := _OF_THE_APP.get(code):
                 return AppRefused(f"{why} ({answer.status})", of_secret=code in _OF_SECRETS)
         if "issued to this client" in f"{said.message} {said.error_description}":
-            return AppRefused("the token is of another app than HUBSPOT_CLIENT_ID's (400)")
+            # One portal's token, which is no reason to leave the others alone.
+            return HubSpotUnavailable("the token is of another app than HUBSPOT_CLIENT_ID's (400)")
         if _OF_THE_GRANT.get(refused, set()).intersection(codes):
             return refused()  # type: ignore[call-arg] # PortalGone and CodeRefused say it themselves
     asked = answer.header("Retry-After")

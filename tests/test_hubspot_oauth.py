@@ -138,11 +138,11 @@ OURS = [
     hubspot_app.BAD_CLIENT_SECRET,
     Reply({"error": "invalid_client"}, 401),
     Reply({"error": "unauthorized_client"}, 403),
-    hubspot_app.OTHER_CLIENT,
     oauth_refusal("invalid_grant", "BAD_CLIENT_SECRET"),
     *(oauth_refusal(None, f"BAD_{what}") for what in ("REDIRECT_URI", "SCOPES", "GRANT_TYPE")),
 ]
 PASSING: list[Reply | Fault] = [
+    hubspot_app.OTHER_CLIENT,
     oauth_refusal(None, "SOMETHING_NEW"),
     oauth_refusal("invalid_request", "error"),
     Reply({"status": ["BAD_HUB"]}, 400),

@@ -7,11 +7,13 @@ from sqlalchemy import Column, Table, select, update
 
 from .encryption import Undecipherable
 from .opening import Database
-from .tables import accounts, portals
+from .tables import accounts, installs, portals
 
 ENCRYPTED: tuple[tuple[Table, Column[Any], Column[Any]], ...] = (
     (accounts, accounts.c.name, accounts.c.secrets),
     (portals, portals.c.id, portals.c.token),
+    (installs, installs.c.portal_id, installs.c.access_token),
+    (installs, installs.c.portal_id, installs.c.refresh_token),
 )
 """Each table with its key and the column that is encrypted."""
 

@@ -7,15 +7,13 @@ revision, by which readers see that something is new.
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     Column,
     Connection,
-    Select,
     bindparam,
     delete,
-    func,
     insert,
     select,
     update,
@@ -38,80 +36,16 @@ class Undeciphered(dict[str, Any]):
     """An account's table without its secrets, which cannot be decrypted."""
 
 
-Revision = tuple[int, int, int]
-"""Of a portal and its accounts: another one if any of it was changed."""
-
-
-class Found(NamedTuple):
-    """A portal as it is in the database."""
-
-    revision: Revision
-    portal: Table
-    accounts: dict[str, Table]
-
-
-def revision_of(connection: Connection, portal_id: int) -> Revision | None:
-    """Return the revision of a portal and its accounts, None if there is no such portal."""
-    row = connection.execute(
-        select(portals.c.revision, func.sum(accounts.c.revision), func.count(accounts.c.name))
-        .select_from(portals)
-        .outerjoin(portal_accounts, portal_accounts.c.portal_id == portals.c.id)
-        .outerjoin(accounts, accounts.c.name == portal_accounts.c.account)
-        .where(portals.c.id == portal_id, portals.c.state == "active")
-        .group_by(portals.c.revision)
-    ).first()
-    # The sum, for revisions only grow: the newest of two changes may be there first.
-    return (row[0], int(row[1] or 0), row[2]) if row else None
-
-
-def count(connection: Connection) -> tuple[int, int]:
-    """Return how many portals and accounts there are."""
-    of_portals = select(func.count()).select_from(portals).where(portals.c.state == "active")
-    of_accounts = select(func.count()).select_from(accounts)
-    return connection.scalars(of_portals).one(), connection.scalars(of_accounts).one()
-
-
-def find(connection: Connection, encryption: Encryption, portal_id: int) -> Found | None:
-    """Return a portal with its accounts and rules, None if there is none: by two queries."""
-    found = list(connection.execute(_with_accounts().where(
-        portals.c.id == portal_id, portals.c.state == "active"
-    )))  # fmt: skip
-    if not found:
-        return None
-    listed = connection.execute(
-        select(rules.c.kind, rules.c.key, rules.c.rule).where(rules.c.portal_id == portal_id)
-    )
-    return _found(encryption, found, [(kind, key, rule) for kind, key, rule in listed])
-
-
-def _with_accounts() -> Select[Any]:
-    return (
-        select(
-            portals.c.id, portals.c.users, portals.c.token, portals.c.revision,
-            accounts.c.name, accounts.c.provider, accounts.c.options, accounts.c.secrets,
-            accounts.c.revision.label("account_revision"),
-        )
-        .outerjoin(portal_accounts, portal_accounts.c.portal_id == portals.c.id)
-        .outerjoin(accounts, accounts.c.name == portal_accounts.c.account)
-        .order_by(portals.c.id, portal_accounts.c.position)
-    )  # fmt: skip
-
-
-def _found(encryption: Encryption, rows: list[Any], listed: list[tuple[str, str, str]]) -> Found:
-    held = {row.name: _account(encryption, row) for row in rows if row.name is not None}
-    changes = [row.account_revision for row in rows if row.name is not None]
-    portal = _portal(encryption, rows[0], list(held), listed)
-    return Found((rows[0].revision, sum(changes), len(held)), portal, held)
-
-
-def _portal(
+def portal_of(
     encryption: Encryption | None,
     row: Any,
     names: list[str],
     listed: Iterable[tuple[str, str, str]],
 ) -> Table:
-    """The portal of a row, its accounts' names and its rules; its token is empty if it cannot be
-    decrypted, and HIDDEN without `encryption`."""
+    """Return the portal of a row, its accounts' names and its rules.
+
+    Its token is empty if it cannot be decrypted, and HIDDEN without `encryption`.
+    """
     table: Table = {"accounts": names, "users": json.loads(row.users)}
     if row.token:
         table["token"] = Secret(HIDDEN)
@@ -125,9 +59,11 @@ def _portal(
     return table
 
 
-def _account(encryption: Encryption | None, row: Any) -> Table:
-    """The account of a row; Undeciphered if its secrets cannot be had, and HIDDEN for each of them
-    without `encryption`."""
+def account_of(encryption: Encryption | None, row: Any) -> Table:
+    """Return the account of a row; Undeciphered if its secrets cannot be had.
+
+    Without `encryption`, each of them is HIDDEN.
+    """
     table = {"provider": row.provider, **json.loads(row.options)}
     hidden = [option for option, value in table.items() if value == HIDDEN]
     if encryption is None:
@@ -268,7 +204,7 @@ def all_accounts(
     asked = select(accounts).order_by(accounts.c.name)
     if names is not None:
         asked = asked.where(accounts.c.name.in_([*names]))
-    return {row.name: _account(encryption, row) for row in connection.execute(asked)}
+    return {row.name: account_of(encryption, row) for row in connection.execute(asked)}
 
 
 def all_portals(
@@ -295,6 +231,6 @@ def all_portals(
         named.setdefault(portal_id, []).append(name)
     active = active.where(portals.c.state == "active").order_by(portals.c.id)
     return {
-        row.id: _portal(encryption, row, named.get(row.id, []), ruled.get(row.id, ()))
+        row.id: portal_of(encryption, row, named.get(row.id, []), ruled.get(row.id, ()))
         for row in connection.execute(active)
     }

@@ -76,3 +76,38 @@ audit = Table(
     Column("after", Text),
     Index("audit_of", "kind", "name", "id"),
 )
+
+installs = Table(
+    "installs",
+    METADATA,
+    Column("portal_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("client_id", String, nullable=False),  # of the app
+    Column("state", String, nullable=False),  # installed or gone
+    Column("access_token", Text),  # encrypted, as the next
+    Column("refresh_token", Text),
+    Column("expires_at", Float, nullable=False),  # seconds since 1970, as all times here
+    Column("refresh_at", Float),  # or for how long somebody else is at it; NULL: never
+    Column("region", String, nullable=False),  # the portal's data centre; may be empty
+    Column("user_id", BigInteger),  # who installed it
+    Column("installed_at", Float, nullable=False),
+    Column("gone_at", Float),
+    Index("installs_due", "refresh_at"),
+)
+"""Portals where the app is installed, whether they are in the directory or not."""
+
+apps = Table(
+    "apps",
+    METADATA,
+    Column("client_id", String, primary_key=True),
+    Column("refused", Text),  # why HubSpot refuses the app; NULL: it does not
+    Column("retry_at", Float, nullable=False),
+)
+"""What holds for our app as a whole."""
+
+used_states = Table(
+    "used_states",
+    METADATA,
+    Column("digest", String, primary_key=True),
+    Column("at", Float, nullable=False),
+)
+"""States of installs that have come back: each does once."""

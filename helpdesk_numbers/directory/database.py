@@ -11,18 +11,20 @@ from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from cachetools import LRUCache
+from msgspec import structs
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from helpdesk_numbers.database.encryption import Encryption
 from helpdesk_numbers.database.engine import POOL_SIZE, snapshot
-from helpdesk_numbers.database.rows import Revision, Table, Undeciphered, count, find, revision_of
+from helpdesk_numbers.database.finding import GONE, Revision, count, find, revision_of
+from helpdesk_numbers.database.rows import Table, Undeciphered
 from helpdesk_numbers.threads import RequestThreads
 from providers.base.errors import Refused
 from providers.base.options import Problems
 from providers.base.provider import PhoneNumber, Provider, Query
 
-from .model import Directory, DirectoryUnavailable, Portal
+from .model import Directory, DirectoryUnavailable, Install, Portal
 from .toml import build
 
 log = logging.getLogger(__name__)
@@ -186,6 +188,10 @@ class DatabaseDirectory:
         if found is None:
             return _Kept(Directory({}, {}), None, began)
         directory = self._build(portal_id, found.portal, found.accounts)
+        if (expires_at := found.revision.expires_at) is not None:
+            install = Install(found.token, expires_at, found.revision.state == GONE)
+            portal = structs.replace(directory.portals[portal_id], install=install)
+            directory = Directory(directory.accounts, {portal_id: portal})
         return _Kept(directory, found.revision, began)
 
     def _build(self, portal_id: int, portal: Table, accounts: Mapping[str, Table]) -> Directory:

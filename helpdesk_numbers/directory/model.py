@@ -1,7 +1,7 @@
 """Which accounts serve a portal, and which of their numbers each user may see."""
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 
@@ -78,11 +78,21 @@ class Grant(msgspec.Struct, frozen=True):
     rules: tuple[Rule, ...]
 
 
+class Install(NamedTuple):
+    """The app in a portal, by OAuth: its access token, and until when that is good (seconds since
+    1970). It is `gone` once HubSpot says that it is no longer installed."""
+
+    token: Secret | None
+    expires_at: float
+    gone: bool = False
+
+
 class Portal(msgspec.Struct, frozen=True):
     """A portal's accounts in order, and what its users see.
 
     `rules` are by user id, `addresses` by e-mail address and `teams` by name or id, both in lower
-    case; `users` is for all others. `token` is what HubSpot is asked with who a user is.
+    case; `users` is for all others. `token`, or else that of the app's `install`, is what HubSpot
+    is asked with who a user is.
     """
 
     accounts: tuple[str, ...]
@@ -91,6 +101,7 @@ class Portal(msgspec.Struct, frozen=True):
     addresses: Mapping[str, Rule] = {}
     teams: Mapping[str, Rule] = {}
     token: Secret | None = None
+    install: Install | None = None
 
     def asks_who(self, user_id: int) -> bool:
         """Return whether what the user may see depends on who that is by HubSpot."""
@@ -189,7 +200,7 @@ class Directory:
         portal = self.portals.get(portal_id)
         if portal is None:
             return None, None
-        if portal.asks_who(user_id):
+        if portal.accounts and portal.asks_who(user_id):
             return None
         return portal_id, user_id if user_id in portal.rules else None
 
@@ -215,6 +226,9 @@ class Directory:
         portal = self.portals.get(portal_id)
         if portal is None:
             return [], "portal not in the directory"
+        if not portal.accounts and portal.users != "none":
+            installed = "installed, " if portal.install and not portal.install.gone else ""
+            return [], f"{installed}no account connected yet"
         rules, why = portal.rules_for(user_id, user)
         mine = [one for rule in rules for one in _of_user(rule, user)]
         if rules and not mine:

@@ -1,12 +1,13 @@
 """How HubSpot is asked about a portal's users: with which token, and by libcurl."""
 
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from urllib.parse import urlsplit
 
 from helpdesk_numbers.directory.model import Directory
 from hubspot.api import HOW, Answer, Send
-from hubspot.errors import HubSpotRefused, HubSpotUnavailable
+from hubspot.errors import HubSpotRefused, HubSpotUnavailable, PortalGone
 from hubspot.oauth import Post
 from providers.base import listing
 from providers.base.errors import ProviderError, Refused
@@ -16,19 +17,26 @@ from providers.base.provider import Deadline
 Fields = Mapping[str, str]
 
 TokenOf = Callable[[Directory, int], Secret | None]
-"""Gives a portal's token, None if there is none."""
+"""Gives a portal's token, None if there is none; raises LookupFailed if it is of no use now."""
 
 SendBy = Callable[[Deadline], Send]
 """Gives what sends requests whose answers are due by the deadline."""
 
 
-def tokens(only: Secret | None) -> TokenOf:
-    """Return what gives a portal's own token, or else `only`, which is that of the only portal."""
+def tokens(only: Secret | None, clock: Callable[[], float] = time.time) -> TokenOf:
+    """Return what gives a portal's own token, or that of the app's install there, or else `only`,
+    which is that of the only portal."""
 
     def token_of(directory: Directory, portal_id: int) -> Secret | None:
         portal = directory.portals.get(portal_id)
         if portal and portal.token:
             return portal.token
+        if portal and (install := portal.install):
+            if install.gone:
+                raise PortalGone
+            if not install.token or install.expires_at <= clock():
+                raise HubSpotUnavailable("the portal's token has expired, and is not refreshed yet")
+            return install.token
         return only if portal and len(directory.portals) == 1 else None
 
     return token_of

@@ -85,7 +85,13 @@ class Resolver:
         known, now = self._known(portal_id, user_id), self._clock()
         if known and known.is_fresh(now):
             return Who("remembered", 0.0, known.user) if known.user else Who("unknown")
-        portal, stale = self._portal(directory, portal_id), _stale(known, now)
+        stale = _stale(known, now)
+        try:
+            portal = self._portal(directory, portal_id)
+        except HubSpotUnavailable:
+            if stale is None:
+                raise
+            return stale
         with self._lock:
             error = portal.breaker.refusal(now)
         if error:
@@ -129,7 +135,10 @@ class Resolver:
 
     def _portal(self, directory: Directory, portal_id: int) -> PortalQuestions:
         """What is going on with the portal's token; HubSpotRefused if it has none."""
-        token = self._token_of(directory, portal_id)
+        try:
+            token = self._token_of(directory, portal_id)
+        except HubSpotRefused as error:
+            raise self._told_of(portal_id, "", error) from None
         if not token:
             raise self._told_of(portal_id, "", NoToken(portal_id))
         with self._lock:
