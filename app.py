@@ -89,6 +89,10 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
             from helpdesk_numbers.api import routes
 
             app.register_blueprint(routes.blueprint(service))
+        if settings.hubspot_client_id:
+            from helpdesk_numbers.install.routes import blueprint as install
+
+            app.register_blueprint(install(service))
         logs.set_up(settings.log_format, settings.log_level)
         if settings.hubspot_webhook_key:
             keyed = KeyedWebhook(app.wsgi_app, settings)
@@ -121,6 +125,13 @@ def _add_health_checks(app: Flask, service: Service) -> None:
                 "DIRECTORY_REFUSED",
                 f"The directory file has {faults} fault(s), so the one before it stays in force."
                 " The log line directory_refused names them.",
+            )
+        if service.settings.hubspot_client_id and service.app.installs.refused():
+            return answers.error(
+                503,
+                "APP_REFUSED",
+                "HubSpot refuses the app, so portals' tokens are not refreshed."
+                " The log line app_refused says why.",
             )
         return jsonify(status="ok")
 

@@ -97,6 +97,7 @@ def post_fork(server: _Any, worker: _Any) -> None:
         _service.directory.current()
     if _service.instances:
         _service.instances.begin()
+    _service.begin_refreshing()
 
 
 # A management surface in $HOME that nobody here uses; with a read-only $HOME it only warns.

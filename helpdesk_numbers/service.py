@@ -18,6 +18,7 @@ from providers.base.options import Faults, Problems, in_environ, validate
 if TYPE_CHECKING:
     from helpdesk_numbers.database.opening import Database
     from helpdesk_numbers.directory.database import DatabaseDirectory
+    from helpdesk_numbers.install.app import App
     from helpdesk_numbers.lookup.bulkhead import Bulkhead
     from helpdesk_numbers.lookup.instances import RedisAnswers
     from helpdesk_numbers.lookup.sources import Users
@@ -116,6 +117,18 @@ class Service:
         database, settings = self.database, self.settings
         max_age_s = settings.last_known_good or 5
         return DatabaseDirectory(database.engine, database.encryption, max_age_s)
+
+    @cached_property
+    def app(self) -> "App":
+        """Return our app at HubSpot, where HUBSPOT_CLIENT_ID is set."""
+        from helpdesk_numbers.install.app import App
+
+        return App(self.settings, self.database)
+
+    def begin_refreshing(self) -> None:
+        """Keep the tokens of portals fresh that installed the app, by a thread of this process."""
+        if self.settings.hubspot_client_id:
+            self.app.refresher(self.database_directory.forget).begin()
 
     @cached_property
     def lookup(self) -> Lookup:

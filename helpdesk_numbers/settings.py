@@ -138,6 +138,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     hubspot_api_base_url: Annotated[URL, Meta(description="the base URL of HubSpot's API")] = (
         "https://api.hubapi.com"
     )
+    hubspot_client_id: Annotated[
+        str | None,
+        Meta(
+            description="the app's client id; turns on `/hubspot/install`, where portals' admins"
+            " install the app"
+        ),
+    ] = None
+    hubspot_scopes: Annotated[
+        str, Meta(description="what an install asks for: all that the app requires, `oauth` too")
+    ] = "oauth crm.objects.owners.read"
+    hubspot_optional_scopes: Annotated[
+        str, Meta(description="what it asks for where the portal has it")
+    ] = "settings.users.read"
+    hubspot_new_portal_users: Annotated[
+        Literal["own", "all", "none"],
+        Meta(description="what users of a portal see that has just installed the app"),
+    ] = "own"
     directory: Annotated[
         str | None, Meta(description="path of the directory file, or of a folder of files")
     ] = None
@@ -244,12 +261,16 @@ def check_serving(given: Mapping[str, Any], problems: Problems) -> None:
         )
     if given.get("admin_tokens") and not all(token.strip() for token in given["admin_tokens"]):
         problems.at("ADMIN_TOKENS").add("one of them is empty")
-    if given.get("admin_tokens") and not given.get("database_url", FAULTY):
-        problems.at("ADMIN_TOKENS").add("set DATABASE_URL too: the API changes what is there")
-    elif given.get("admin_tokens") and (directory or text or given.get("provider")):
-        problems.at("ADMIN_TOKENS").add(
-            "unset DIRECTORY, DIRECTORY_TOML and PROVIDER: the API changes the database alone"
-        )
+    for name, what in (("admin_tokens", "the API changes"), ("hubspot_client_id", "installs are")):
+        at = problems.at(name.upper())
+        if given.get(name) and not given.get("database_url", FAULTY):
+            at.add(f"set DATABASE_URL too: {what} what is there")
+        elif given.get(name) and (directory or text or given.get("provider")):
+            at.add(f"unset DIRECTORY, DIRECTORY_TOML and PROVIDER: {what} in the database alone")
+    if given.get("hubspot_client_id") and not given.get("public_url", FAULTY):
+        problems.at("PUBLIC_URL").add("missing; HubSpot sends who installs the app back there")
+    if "oauth" not in given.get("hubspot_scopes", "oauth").split():
+        problems.at("HUBSPOT_SCOPES").add("lacks oauth, which each app requires")
 
 
 def _is_key(text: str) -> bool:

@@ -11,7 +11,15 @@ import click
 from helpdesk_numbers.service import Service, current_service
 from helpdesk_numbers.settings import ConfigurationError
 
-from . import checks, checks_outside, checks_platform, checks_running, checks_values, progress
+from . import (
+    checks,
+    checks_install,
+    checks_outside,
+    checks_platform,
+    checks_running,
+    checks_values,
+    progress,
+)
 from .checks import Check, Finding, LeftOut, Subject
 from .checks_users import user_checks
 from .options import portal
@@ -103,7 +111,11 @@ def find(
     except ConfigurationError:
         yield Finding("everything else", None, checks.SETTINGS_FIRST)
     else:
-        outside = (*checks_outside.OUTSIDE, *checks_running.RUNNING)
+        outside = (
+            *checks_outside.OUTSIDE,
+            *checks_install.INSTALL,
+            *checks_running.RUNNING,
+        )
         yield from chain.from_iterable(map(run, outside))
 
 

@@ -32,10 +32,16 @@ def _portal(portal_id: int, subject: Subject) -> Iterator[Finding]:
     portal, name = directory.portals[portal_id], f"portals.{portal_id}"
     yield from _own(name, directory, portal)
     settings = subject.service.settings
-    token = tokens(settings.hubspot_portal_token)(directory, portal_id)
-    if not token:
-        error = NoToken(portal_id)
+    try:
+        token = tokens(settings.hubspot_portal_token)(directory, portal_id)
+        if not token:
+            raise NoToken(portal_id)
+    except HubSpotRefused as error:
         yield Finding(f"{name}.token", False, str(error), error.remedy)
+        return
+    except HubSpotUnavailable as error:
+        remedy = "start the service, which refreshes it; its log says why it cannot"
+        yield Finding(f"{name}.token", False, str(error), remedy)
         return
     subject.need_network()
     base_url, scopes = settings.hubspot_api_base_url, ""

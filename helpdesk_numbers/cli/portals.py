@@ -1,6 +1,7 @@
 """`flask portals`: the portals in the database, and their users' and teams' rules."""
 
 import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from helpdesk_numbers.database import rows
 from helpdesk_numbers.database.engine import snapshot
 from helpdesk_numbers.database.hiding import hide_secrets
 from helpdesk_numbers.database.rows import Table
+from helpdesk_numbers.database.tables import installs
 from helpdesk_numbers.database.tables import portals as portals_table
 from helpdesk_numbers.directory.text import read_file
 from helpdesk_numbers.service import current_service
@@ -42,16 +44,17 @@ def list_(after: int | None) -> None:
 
     with database.engine.connect() as connection:
         asked = (
-            select(portals_table.c.id, portals_table.c.state)
+            select(portals_table.c.id, portals_table.c.state, installs.c.state.label("install"))
+            .outerjoin(installs, installs.c.portal_id == portals_table.c.id)
             .where(portals_table.c.id > (after or 0))
             .order_by(portals_table.c.id)
             .limit(PAGE)
         )
         found = [
-            {"portalId": portal_id, "state": state}
-            for portal_id, state in connection.execute(asked)
+            {"portalId": portal_id, "state": state, "install": install}
+            for portal_id, state, install in connection.execute(asked)
         ]
-    lines = [tabulate([[*one.values()] for one in found], ["portal", "state"])]
+    lines = [tabulate([[*one.values()] for one in found], ["portal", "state", "app"])]
     if len(found) == PAGE:
         lines.append(f"More: flask portals list --after {found[-1]['portalId']}")
     emit(found, lines if found else ["There are none: flask portals set ID --account NAME"])
@@ -61,13 +64,29 @@ def list_(after: int | None) -> None:
 @_id
 @as_json
 def show(portal_id: int) -> None:
-    """Show a portal's accounts and rules, its token as ***."""
+    """Show a portal's accounts and rules, its token as ***, and since when it has the app."""
     with snapshot(current_service().database.engine) as connection:
         found = rows.all_portals(connection, None, [portal_id]).get(portal_id)
+        asked = select(installs).where(installs.c.portal_id == portal_id)
+        install = connection.execute(asked).one_or_none()
     if found is None:
         raise click.ClickException(f"portal {portal_id} is not in the database")
     shown = _shown(portal_id, found)
-    emit(shown, (f"{key} = {value!r}" for key, value in shown.items()))
+    if install:
+        times = {
+            name: at and datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+            for name, at in (
+                ("installedAt", install.installed_at),
+                ("goneAt", install.gone_at),
+                ("tokenExpiresAt", install.expires_at),
+            )
+        }
+        about = {"state": install.state, "region": install.region, "userId": install.user_id}
+        shown["install"] = {**about, **times}
+    lines = [f"{key} = {value!r}" for key, value in shown.items()]
+    if not found["accounts"]:
+        lines.append(f"No account is connected: flask portals set {portal_id} --account NAME")
+    emit(shown, lines)
 
 
 @portals.command("set", epilog=example("portals set 62515 --account acme-us --users own"))

@@ -7,7 +7,7 @@ ahead has the row for LEASE_S, and the old token serves meanwhile. All times are
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Update, delete, insert, select, update
+from sqlalchemy import ColumnElement, Update, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from hubspot.oauth import Tokens
@@ -42,21 +42,20 @@ def refresh_at(now: float, life_s: float) -> float:
 
 
 class Installs:
-    """The installs of one app. Each method is a transaction of its own, unless it takes one."""
+    """The installs of one app. Each method is a transaction of its own."""
 
     def __init__(self, database: Database, client_id: str) -> None:
         self._engine, self._encryption = database
         self._client_id = client_id
 
-    def put(
-        self, connection: Connection, portal_id: int, tokens: Tokens, now: float, **about: Any
-    ) -> None:
+    def put(self, portal_id: int, tokens: Tokens, now: float, **about: Any) -> None:
         """Keep the tokens of a portal where the app has just been installed; `about` it are
         `region` and `user_id`."""
-        connection.execute(delete(installs).where(installs.c.portal_id == portal_id))
         values = self._values(portal_id, tokens, now)
         row = {"portal_id": portal_id, "client_id": self._client_id, "state": INSTALLED}
-        connection.execute(insert(installs).values(**row, **values, **about, installed_at=now))
+        with self._engine.begin() as connection:
+            connection.execute(delete(installs).where(installs.c.portal_id == portal_id))
+            connection.execute(insert(installs).values(**row, **values, **about, installed_at=now))
 
     def _values(self, portal_id: int, tokens: Tokens, now: float) -> dict[str, Any]:
         given = {"access_token": tokens.access_token, "refresh_token": tokens.refresh_token}

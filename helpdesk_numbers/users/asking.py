@@ -3,16 +3,19 @@
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode, urlsplit
 
 from helpdesk_numbers.directory.model import Directory
 from hubspot.api import HOW, Answer, Send
 from hubspot.errors import HubSpotRefused, HubSpotUnavailable, PortalGone
-from hubspot.oauth import Post
 from providers.base import listing
 from providers.base.errors import ProviderError, Refused
 from providers.base.options import Secret
 from providers.base.provider import Deadline
+
+if TYPE_CHECKING:
+    from hubspot.oauth import Post
 
 Fields = Mapping[str, str]
 
@@ -53,7 +56,7 @@ class NoToken(HubSpotRefused):
         )
 
 
-PostBy = Callable[[Deadline], Post]
+PostBy = Callable[[Deadline], "Post"]
 """Gives what sends forms whose answers are due by the deadline."""
 
 
@@ -65,7 +68,7 @@ def sender(base_url: str) -> SendBy:
 def poster(base_url: str) -> PostBy:
     """Return what sends forms to HubSpot's API there."""
 
-    def post_by(deadline: Deadline) -> Post:
+    def post_by(deadline: Deadline) -> "Post":
         return lambda target, form: _by_curl(base_url, deadline, target, {}, form)
 
     return post_by
@@ -79,8 +82,9 @@ def _by_curl(
 
     parts = urlsplit(base_url)
     origin, path = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/") + target
+    body = None if form is None else urlencode(form).encode()
     try:
-        return listing.Answer(*send(origin, path, headers, deadline, form))
+        return listing.Answer(*send(origin, path, headers, deadline, body))
     except Refused as error:
         raise HubSpotRefused(f"the portal's token: {error}", HOW) from None
     except ProviderError as error:

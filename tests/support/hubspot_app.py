@@ -64,6 +64,8 @@ class HubSpotApp(HubSpotUsers):
         self.secrets, self.codes = {SECRET}, dict[str, int]()
         self.installs: dict[int, Install] = {}
         self.rotates, self.expires_in = False, 1800
+        self.introspects = True
+        self.scopes_given: tuple[str, ...] = SCOPES
         self.refreshed, self.at_once = Counter[int](), 0
         self.while_refreshing: Callable[[], None] = lambda: None
         self._under_way, self._lock = Counter[int](), threading.Lock()
@@ -113,7 +115,8 @@ class HubSpotApp(HubSpotUsers):
         portal_id = self.codes.pop(form["code"], None)
         if portal_id is None:
             return BAD_AUTH_CODE
-        install = Install(portal_id, f"na1-refresh-{next(self._numbers)}")
+        token = f"na1-refresh-{next(self._numbers)}"
+        install = Install(portal_id, token, scopes=self.scopes_given)
         self.installs[portal_id] = install
         return self._tokens(install)
 
@@ -157,6 +160,8 @@ class HubSpotApp(HubSpotUsers):
         )
 
     def _introspect(self, token: str) -> Reply:
+        if not self.introspects:
+            return Reply(status=500)
         for install in self.installs.values():
             if token in install.access_tokens:
                 return Reply(

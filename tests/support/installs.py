@@ -41,13 +41,11 @@ class Desk:
 
     def install(self, *portal_ids: int, life_s: float = 1800) -> None:
         """As if the app had just been installed there."""
-        with self.database.engine.begin() as connection:
-            for portal_id in portal_ids:
-                token = f"na1-refresh-of-{portal_id}"
-                self.hubspot.installs[portal_id] = Install(portal_id, token, ["first"])
-                tokens = Tokens("first", life_s, token, portal_id)
-                about = {"region": "na1", "user_id": 1001}
-                self.installs.put(connection, portal_id, tokens, self.clock(), **about)
+        for portal_id in portal_ids:
+            token = f"na1-refresh-of-{portal_id}"
+            self.hubspot.installs[portal_id] = Install(portal_id, token, ["first"])
+            tokens = Tokens("first", life_s, token, portal_id)
+            self.installs.put(portal_id, tokens, self.clock(), region="na1", user_id=1001)
 
     def refresher(self, *secrets: str) -> Refresher:
         """Another process's."""

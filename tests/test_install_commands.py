@@ -1,0 +1,144 @@
+"""The install as the operator sees it: settings, /readyz, `flask check` and `flask portals`."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app import create_app
+from helpdesk_numbers.database.editing import editing
+from helpdesk_numbers.service import Service
+from helpdesk_numbers.settings import ConfigurationError
+from tests.support.commands import here
+from tests.support.hubspot_api import APP_ID
+from tests.support.hubspot_app import CLIENT_ID, SECRET, HubSpotApp
+from tests.support.installs import START, Desk
+from tests.support.postgres import KEY
+from tests.support.server import ROOT
+
+PORTAL = 62515
+
+
+@pytest.fixture
+def hubspot() -> Iterator[HubSpotApp]:
+    with HubSpotApp() as made:
+        yield made
+
+
+@pytest.fixture
+def environ(tmp_path: Path, hubspot: HubSpotApp) -> dict[str, str]:
+    return {
+        "HUBSPOT_CLIENT_SECRET": SECRET,
+        "HUBSPOT_APP_ID": str(APP_ID),
+        "HUBSPOT_CLIENT_ID": CLIENT_ID,
+        "HUBSPOT_API_BASE_URL": hubspot.url,
+        "PUBLIC_URL": "https://numbers.example.com",
+        "DATABASE_URL": f"sqlite:///{tmp_path}/numbers.db",
+        "ENCRYPTION_KEYS": KEY,
+    }
+
+
+@pytest.fixture
+def desk(environ: dict[str, str], hubspot: HubSpotApp) -> Iterator[Desk]:
+    made = Desk(environ["DATABASE_URL"], hubspot)
+    yield made
+    made.database.engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"DATABASE_URL": ""}, "HUBSPOT_CLIENT_ID: set DATABASE_URL too"),
+        ({"DIRECTORY": "x.toml"}, "HUBSPOT_CLIENT_ID: unset DIRECTORY"),
+        ({"PUBLIC_URL": ""}, "PUBLIC_URL: missing"),
+        ({"HUBSPOT_SCOPES": "crm.objects.owners.read"}, "HUBSPOT_SCOPES: lacks oauth"),
+    ],
+)
+def test_what_an_install_needs_is_missed_at_the_start(
+    environ: dict[str, str], change: dict[str, str], fault: str
+) -> None:
+    given = {name: value for name, value in {**environ, **change}.items() if value}
+    with pytest.raises(ConfigurationError) as raised:
+        Service(given).directory  # noqa: B018
+    assert any(line.startswith(fault) for line in raised.value.faults)
+
+
+def test_check_says_whether_hubspot_takes_the_app(
+    environ: dict[str, str], hubspot: HubSpotApp, desk: Desk
+) -> None:
+    good = {one["check"]: one for one in json.loads(here(environ, "check", "--json").stdout)}
+    assert good["install"]["ok"] is True
+    assert "https://numbers.example.com/hubspot/callback" in good["install"]["text"]
+    hubspot.secrets = {"another"}
+    (line,) = [
+        line for line in here(environ, "check").stdout.splitlines() if line.startswith("✗ install")
+    ]
+    assert "HUBSPOT_CLIENT_SECRET" in line
+
+
+def test_an_app_that_is_refused_shows_in_readyz_and_check(
+    environ: dict[str, str], hubspot: HubSpotApp, desk: Desk
+) -> None:
+    app = create_app(environ)
+    client, service = app.test_client(), app.extensions["helpdesk_numbers"]
+    assert client.get("/readyz").status_code == 200
+    desk.install(PORTAL)
+    desk.clock.now += 1351
+    hubspot.secrets = {"another"}
+    desk.refresher().refresh_due()
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json and answer.json["category"]) == (503, "APP_REFUSED")
+    hubspot.secrets = {SECRET}
+    assert "portals' tokens are not refreshed" in here(environ, "check").stdout
+    desk.clock.now += 61
+    desk.refresher().refresh_due()
+    assert client.get("/readyz").status_code == 200
+    service.close()
+
+
+def test_portals_show_says_since_when_the_app_is_there(environ: dict[str, str], desk: Desk) -> None:
+    desk.install(PORTAL)
+    with editing(desk.database, "test") as editor:
+        editor.put_portal(PORTAL, {"accounts": [], "users": "own"})
+        editor.put_portal(7, {"accounts": [], "users": "none"})
+    shown = json.loads(here(environ, "portals", "show", str(PORTAL), "--json").stdout)
+    assert shown["install"]["state"] == "installed"
+    assert shown["install"]["installedAt"] == "2027-01-15T08:00:00+00:00"
+    assert (START, shown["install"]["tokenExpiresAt"]) == (1.8e9, "2027-01-15T08:30:00+00:00")
+    said = here(environ, "portals", "show", str(PORTAL)).stdout
+    assert "No account is connected: flask portals set 62515" in said
+    assert "first" not in said
+    listed = json.loads(here(environ, "portals", "list", "--json").stdout)
+    assert [(one["portalId"], one["install"]) for one in listed] == [
+        (7, None),
+        (PORTAL, "installed"),
+    ]
+
+
+def test_a_portal_that_is_connected_keeps_what_new_portals_see(
+    environ: dict[str, str], desk: Desk
+) -> None:
+    with editing(desk.database, "test") as editor:
+        editor.put_account("desk", {"provider": "static", "numbers": [{"number": "+12025550143"}]})
+        editor.put_portal(PORTAL, {"accounts": [], "users": "own"})
+    assert here(environ, "portals", "set", str(PORTAL), "--account", "desk").returncode == 0
+    shown = json.loads(here(environ, "portals", "show", str(PORTAL), "--json").stdout)
+    assert (shown["accounts"], shown["users"]) == (["desk"], "own")
+
+
+def test_what_installs_is_not_imported_where_there_is_no_client_id(
+    environ: dict[str, str],
+) -> None:
+    del environ["HUBSPOT_CLIENT_ID"]
+    script = (
+        "import sys, threading\n"
+        "from app import create_app\n"
+        f"create_app({environ!r})\n"
+        "names = [name for name in sys.modules if 'install' in name or name == 'hubspot.oauth']\n"
+        "print(names, threading.active_count())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.strip() == "[] 1", done.stderr
