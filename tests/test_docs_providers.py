@@ -51,6 +51,15 @@ def test_docs_show_the_example_package_s(name: str) -> None:
     ]
 
 
+def test_docs_show_an_awkward_carrier_whole() -> None:
+    shown = [body for _, body in blocks(page("docs/adding-a-carrier.md"))]
+    assert (ROOT / "providers" / "amazon_connect.py").read_text("utf-8") in shown
+    test = (ROOT / "tests" / "test_providers_amazon_connect.py").read_text("utf-8")
+    (part,) = (body for body in shown if body.startswith('authorization = ""'))
+    there = {line.strip() for line in test.splitlines()}
+    assert {line.strip() for line in part.splitlines()} <= there
+
+
 def test_docs_show_the_test_that_a_new_provider_gets() -> None:
     test = (PACKAGE / "test_larkline.py").read_text("utf-8")
     test = test.replace('/ "larkline.json"', '/ "data" / "larkline" / "numbers.json"')

@@ -33,7 +33,7 @@ def contract(name: str) -> type[ProviderContract]:
 def test_a_thousand_numbers_take_no_more_requests_than_the_largest_page_allows(name: str) -> None:
     (told,) = re.findall(rf"^\| \[`{name}`\].* \| ([^|]+) \|$", TABLE, re.M)
     paging = contract(name).paging
-    if told == "not published":
+    if told in ("not published", "no pages"):
         assert not paging.size, "a size is asked for, of which nothing says that it is the largest"
         return
     largest = int(re.sub(r"\D", "", told))
