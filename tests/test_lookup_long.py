@@ -100,6 +100,24 @@ def test_it_goes_on_and_stands_in_whole() -> None:
         assert slow.listings == 2, "the one that was broken off, and the one that went on"
 
 
+class Paced(Cursors):
+    """Of a carrier that is quick, and takes few requests a second."""
+
+    pace = 2, PAGE_S
+
+
+def test_a_listing_at_the_carrier_s_pace_goes_on_too() -> None:
+    slow = Slow()
+    slow.page_s = 0
+    with Carrier(slow) as carrier:
+        lookup = lookup_of(Paced(Paced.Options(base_url=carrier.url), "acme"))
+        first = lookup.look_up(1, 1)
+        assert isinstance(first.failure, Unfinished)
+        later = in_time(lambda: lookup.look_up(1, 1), "last-known-good")
+        assert len(later.numbers) == PAGES
+        assert slow.listings == 2
+
+
 def test_the_time_to_retry_is_true() -> None:
     with Carrier(Slow()) as carrier:
         lookup = lookup_of(cursors(carrier.url))

@@ -137,8 +137,8 @@ def test_parameters_are_encoded_and_join_those_of_the_link(carrier: Carrier) -> 
     assert "[" not in query
     assert parse_qs(query) == {"page[size]": ["250"]}
     listing = Listing(carrier.url, Query())
-    listing.ask(Request("lines?cursor=a%2Bb", {"q": "ä & b"}))
-    assert carrier.asked[1].params == {"cursor": "a+b", "q": "ä & b"}
+    listing.ask(Request("lines?cursor=a%2Bb", {"q": "ä & b", "page": 0, "kind": None}))
+    assert carrier.asked[1].params == {"cursor": "a+b", "q": "ä & b", "page": "0"}
 
 
 FOREIGN = [

@@ -10,6 +10,7 @@ import pytest
 
 from providers import JSON, HTTPProvider, Page, Query, Request
 from providers.base import paging
+from providers.base.listing import Listing
 from providers.base.paging import Next
 from providers.base.signing import AWSKey, signed_for_aws
 from providers.testing import Asked, ByNumber, ByToken, Carrier, Paging, Reply
@@ -101,6 +102,14 @@ class CountedSideBySide(Counted):
 
 class TestCountedSideBySide(TestCounted):
     provider = CountedSideBySide
+
+
+@pytest.mark.parametrize(("body", "sent"), [({}, {}), ({"page": 0, "kind": None}, {"page": 0})])
+def test_a_body_is_posted_even_if_it_says_nothing(body: JSON, sent: JSON) -> None:
+    with Carrier(lambda _: Reply({})) as carrier:
+        Listing(carrier.url, Query()).ask(Request("lines", body=body))
+        (asked,) = carrier.asked
+        assert (asked.method, asked.payload) == ("POST", sent)
 
 
 @pytest.mark.parametrize("account", [Posted, Signed])

@@ -324,6 +324,11 @@ def test_form_is_posted_and_the_connection_gets_again(carrier: Carrier) -> None:
     assert carrier.connections == 1
 
 
+def test_a_form_without_fields_is_posted(carrier: Carrier) -> None:
+    Listing(carrier.url, Query()).post("token", {}, HEADERS)
+    assert [(asked.method, asked.body) for asked in carrier.asked] == [("POST", b"")]
+
+
 def test_form_is_posted_to_no_other_host(carrier: Carrier) -> None:
     with pytest.raises(Unreadable, match="another host"):
         Listing("http://127.0.0.1:1", Query()).post(f"{carrier.url}/token", {}, {})

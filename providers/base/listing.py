@@ -92,7 +92,7 @@ class Listing:
             target += ("&" if "?" in target else "?") + urlencode(given)
         if request.body is None:
             return target, None
-        return target, msgspec.json.encode(_given(request.body), order="deterministic")
+        return target, msgspec.json.encode(_given(request.body))
 
     def _send(self, target: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
         from .transport import send  # not above: who asks nobody does without libcurl's 10 ms

@@ -149,7 +149,7 @@ def counted(
 
     def sized(request: Request) -> Request:
         at_first = _number(request, parameter) == first
-        lowered = at_first and 0 < came < min(_number(request, size), wanted)
+        lowered = at_first and 0 < came < _number(request, size)
         return request.having(size, came) if lowered else request
 
     def last(request: Request) -> int:
