@@ -15,7 +15,7 @@ from app import create_app
 from helpdesk_numbers.database import rows
 from helpdesk_numbers.database.editing import editing
 from helpdesk_numbers.database.tables import audit, installs, used_states
-from helpdesk_numbers.install.routes import COOKIE, PAGES
+from helpdesk_numbers.install.routes import COOKIE, FRAMED, PAGES
 from helpdesk_numbers.service import Service
 from providers.testing.carrier import Reply
 from tests.support import hubspot_app
@@ -230,10 +230,20 @@ def test_a_state_is_good_once_in_the_browser_that_began_for_ten_minutes(
 
 
 def test_the_cookie_reaches_us_in_hubspots_frame_alone_and_by_https(browser: Browser) -> None:
-    header = browser.get("/hubspot/install").headers["Set-Cookie"]
-    for part in ("__Host-", "Secure", "HttpOnly", "SameSite=None", "Max-Age=600", "Path=/"):
-        assert part in header
-    assert "Domain" not in header
+    headers = browser.get("/hubspot/install").headers.getlist("Set-Cookie")
+    assert ["Partitioned" in header for header in headers] == [False, True]
+    for header in headers:
+        for part in ("__Host-", "Secure", "HttpOnly", "SameSite=None", "Max-Age=600", "Path=/"):
+            assert part in header
+        assert "Domain" not in header
+
+
+@pytest.mark.parametrize("name", [COOKIE, FRAMED])
+def test_either_cookie_is_enough(browser: Browser, hubspot: HubSpotApp, name: str) -> None:
+    state = browser.begin()
+    browser.client.set_cookie(name, "an-older-one", domain=HOST, secure=True)
+    code = hubspot.code_for(PORTAL)
+    assert browser.callback(code=code, state=state).status_code == 200
 
 
 HOSTILE = [

@@ -8,6 +8,7 @@ import base64
 import hashlib
 import time
 from pathlib import Path
+from typing import Any
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request
 from sqlalchemy.exc import SQLAlchemyError
@@ -22,7 +23,10 @@ from .app import CALLBACK, INSTALL, WrongInstall
 from .return_url import is_hubspots, with_state
 from .states import LIFE_S, StateRefused, check_state, new_state
 
-COOKIE = "__Host-helpdesk-numbers-install"
+COOKIE, FRAMED = "__Host-helpdesk-numbers-install", "__Host-helpdesk-numbers-framed"
+"""The same cookie twice. The second is for HubSpot's frame, where browsers keep only what belongs
+to the page around it: https://github.com/privacycg/CHIPS
+"""
 
 PER_S = 20.0
 """How many codes are tried each second, by each worker: anybody may send one."""
@@ -98,9 +102,8 @@ def blueprint(service: Service) -> Blueprint:
 
     def sent_with_cookie(to: str, cookie: str) -> Response:
         answer = make_response(redirect(to))
-        answer.set_cookie(
-            COOKIE, cookie, max_age=int(LIFE_S), secure=True, httponly=True, samesite="None"
-        )
+        for name in (COOKIE, FRAMED):
+            answer.set_cookie(name, cookie, max_age=int(LIFE_S), **_kind(name))
         return answer
 
     @routes.get(INSTALL)
@@ -130,7 +133,8 @@ def blueprint(service: Service) -> Blueprint:
             raise _Refused(400, "no code", "there is no code")
         # The Marketplace's own installs have no state, unless they went through a sign-in.
         if state is not None:
-            check_state(state, request.cookies.get(COOKIE), app.database, app.clock())
+            sent = [request.cookies[name] for name in (COOKIE, FRAMED) if name in request.cookies]
+            check_state(state, sent, app.database, app.clock())
         elif to is None or said.get("step"):
             raise _Refused(400, "state", "there is no state")
         if not budget.take(time.monotonic()):
@@ -144,7 +148,8 @@ def blueprint(service: Service) -> Blueprint:
             answer = make_response(
                 render_template("installed.html", style=_STYLE, installed=installed)
             )
-        answer.delete_cookie(COOKIE, secure=True, httponly=True, samesite="None")
+        for name in (COOKIE, FRAMED):
+            answer.delete_cookie(name, **_kind(name))
         return answer
 
     @routes.after_request
@@ -154,6 +159,15 @@ def blueprint(service: Service) -> Blueprint:
 
     _add_errors(routes)
     return routes
+
+
+def _kind(name: str) -> dict[str, Any]:
+    return {
+        "secure": True,
+        "httponly": True,
+        "samesite": "None",
+        "partitioned": name == FRAMED,
+    }
 
 
 def _add_errors(routes: Blueprint) -> None:

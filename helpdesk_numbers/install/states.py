@@ -4,6 +4,7 @@ to. Nothing is stored until it comes back, so that asking for many costs us noth
 import hashlib
 import hmac
 import secrets
+from collections.abc import Sequence
 
 from sqlalchemy import delete, insert
 from sqlalchemy.exc import IntegrityError
@@ -27,15 +28,16 @@ def new_state(database: Database, now: float) -> tuple[str, str]:
     return database.encryption.encrypt(f"{cookie} {now + LIFE_S}", *_PLACE), cookie
 
 
-def check_state(state: str, cookie: str | None, database: Database, now: float) -> None:
-    """Take note that a state came back, with this cookie; StateRefused if it should not have."""
-    if not cookie:
+def check_state(state: str, cookies: Sequence[str], database: Database, now: float) -> None:
+    """Take note that a state came back, with its cookie; StateRefused if it should not have."""
+    if not cookies:
         raise StateRefused("the browser sent no cookie of the install")
     try:
         bound_to, _, until = database.encryption.decrypt(state, *_PLACE).partition(" ")
     except Undecipherable:
         raise StateRefused("the state is none of ours") from None
-    if not hmac.compare_digest(bound_to.encode(), cookie.encode("utf-8", "surrogateescape")):
+    given = (cookie.encode("utf-8", "surrogateescape") for cookie in cookies)
+    if not any(hmac.compare_digest(bound_to.encode(), cookie) for cookie in given):
         raise StateRefused("the state was given to another browser")
     if float(until) <= now:
         raise StateRefused("the state is older than ten minutes")

@@ -64,7 +64,7 @@ class HubSpotApp(HubSpotUsers):
         self.secrets, self.codes = {SECRET}, dict[str, int]()
         self.installs: dict[int, Install] = {}
         self.rotates, self.expires_in = False, 1800
-        self.introspects = True
+        self.introspects, self.redirect_uri = True, REDIRECT_URI
         self.scopes_given: tuple[str, ...] = SCOPES
         self.refreshed, self.at_once = Counter[int](), 0
         self.while_refreshing: Callable[[], None] = lambda: None
@@ -110,7 +110,7 @@ class HubSpotApp(HubSpotUsers):
         return answers[kind](form) if kind in answers else oauth_refusal(None, "BAD_GRANT_TYPE")
 
     def _exchange(self, form: dict[str, str]) -> Reply:
-        if form["redirect_uri"] != REDIRECT_URI:
+        if form["redirect_uri"] != self.redirect_uri:
             return oauth_refusal(None, "BAD_REDIRECT_URI")
         portal_id = self.codes.pop(form["code"], None)
         if portal_id is None:

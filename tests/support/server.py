@@ -80,7 +80,7 @@ def serving(settings: Mapping[str, str], descriptors: int | None = None) -> Iter
 @contextmanager
 def started(command: list[str], settings: Mapping[str, str]) -> Iterator[Server]:
     """A server that starts on a free port (`PORT`), and is stopped with SIGTERM afterwards."""
-    port = free_port()
+    port = int(settings.get("PORT") or free_port())
     with tempfile.NamedTemporaryFile("w") as log:
         process = subprocess.Popen(
             command,
