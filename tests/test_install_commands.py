@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from app import create_app
 from helpdesk_numbers.database.editing import editing
+from helpdesk_numbers.database.tables import METADATA
 from helpdesk_numbers.service import Service
 from helpdesk_numbers.settings import ConfigurationError
+from providers.testing.carrier import Reply
 from tests.support.commands import here
 from tests.support.hubspot_api import APP_ID
 from tests.support.hubspot_app import CLIENT_ID, SECRET, HubSpotApp
@@ -142,3 +145,74 @@ def test_what_installs_is_not_imported_where_there_is_no_client_id(
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.strip() == "[] 1", done.stderr
+
+
+def portals_with_the_app(desk: Desk) -> None:
+    """Two portals, of which each has an account of its own, and both a third."""
+    desk.install(PORTAL, 7)
+    with editing(desk.database, "test") as editor:
+        for name in ("own", "other", "shared"):
+            numbers = [{"number": "+12025550143", "name": name}]
+            editor.put_account(name, {"provider": "static", "numbers": numbers})
+        rules = {"user": {"anna@acme.example": {"names": ["own"]}}}
+        editor.put_portal(PORTAL, {"accounts": ["own", "shared"], **rules})
+        editor.put_portal(7, {"accounts": ["other", "shared"]})
+
+
+def left_in(desk: Desk, *tables: str) -> str:
+    """All rows of these tables."""
+    with desk.database.engine.connect() as connection:
+        return repr([connection.execute(select(METADATA.tables[t])).all() for t in tables])
+
+
+@pytest.mark.parametrize("generation", ["2026-09", "2026-03"])
+def test_a_portal_is_disconnected_and_nothing_of_it_is_left(
+    environ: dict[str, str], hubspot: HubSpotApp, desk: Desk, generation: str
+) -> None:
+    hubspot.generations["appinstalls"] = {generation}
+    portals_with_the_app(desk)
+    done = here(environ, "portals", "disconnect", str(PORTAL), "--yes", "--json")
+    assert json.loads(done.stdout) == {"portalId": PORTAL, "uninstalled": True, "accounts": ["own"]}
+    assert list(hubspot.installs) == [7]
+    assert hubspot.asked[-1].path == "/oauth/2026-09/token/revoke"
+    left = left_in(desk, "installs", "portals", "portal_accounts", "rules", "accounts")
+    assert str(PORTAL) not in left
+    assert "anna" not in left
+    assert "'shared'" in left
+    again = here(environ, "portals", "disconnect", str(PORTAL), "--yes")
+    assert again.returncode == 1
+    assert "not installed" in again.stderr
+
+
+def test_a_portal_that_is_gone_already_is_deleted_all_the_same(
+    environ: dict[str, str], hubspot: HubSpotApp, desk: Desk
+) -> None:
+    portals_with_the_app(desk)
+    del hubspot.installs[PORTAL]
+    done = here(environ, "portals", "disconnect", str(PORTAL), "--yes")
+    assert "At HubSpot, the app was no longer installed." in done.stdout
+    assert str(PORTAL) not in left_in(desk, "installs", "portals", "rules")
+
+
+@pytest.mark.parametrize("fault", ["secret", "away", "nobody there", "refused", "key"])
+def test_what_hubspot_does_not_uninstall_is_not_deleted(
+    environ: dict[str, str], hubspot: HubSpotApp, desk: Desk, fault: str
+) -> None:
+    portals_with_the_app(desk)
+    before = left_in(desk, "installs", "portals", "rules", "accounts")
+    yes = [] if fault == "nobody there" else ["--yes"]
+    if fault == "secret":
+        hubspot.secrets = {"another"}
+    elif fault == "away":
+        hubspot.then = [Reply(status=500)]
+    elif fault == "refused":
+        tokens = {"access_token": "unknown", "expires_in": 1800}
+        hubspot.then = [Reply(tokens), Reply(status=403)]
+    elif fault == "key":
+        environ["ENCRYPTION_KEYS"] = "YW5vdGhlci1rZXktb2YtdGVzdHMtMzItYnl0ZXMtbG8="
+    done = here(environ, "portals", "disconnect", str(PORTAL), *yes)
+    assert done.returncode == 1
+    assert "nothing was deleted" in done.stderr
+    assert left_in(desk, "installs", "portals", "rules", "accounts") == before
+    for secret in (SECRET, "na1-refresh", "first"):
+        assert secret not in done.stdout + done.stderr

@@ -20,12 +20,14 @@ from helpdesk_numbers.service import current_service
 from providers.base.options import Faults
 
 from .database import DatabaseGroup, edit
+from .disconnecting import disconnect
 from .options import as_id
 from .output import as_json, emit, example
 
 portals = DatabaseGroup(
     "portals", help="The portals in the database: accounts, users' and teams' rules."
 )
+portals.add_command(disconnect)
 _id = click.argument("portal_id", type=as_id, metavar="ID")
 
 PAGE = 1_000

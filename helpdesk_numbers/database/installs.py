@@ -108,6 +108,22 @@ class Installs:
         same = (installs.c.portal_id == due.portal_id) & (installs.c.refresh_at == due.until)
         return self._executed(update(installs).where(same).values(**values))
 
+    def stored(self, portal_id: int) -> tuple[bool, Secret | None]:
+        """Return whether there is an install of the portal, and its refresh token; Undecipherable
+        if that cannot be decrypted."""
+        asked = select(installs.c.refresh_token).where(installs.c.portal_id == portal_id)
+        with self._engine.connect() as connection:
+            row = connection.execute(asked).one_or_none()
+        if row is None or not row.refresh_token:
+            return row is not None, None
+        place = "installs", str(portal_id), "refresh_token"
+        return True, self._encryption.decrypt(row.refresh_token, *place)
+
+    def delete(self, portal_id: int) -> None:
+        """Delete the install of a portal, with its tokens."""
+        with self._engine.begin() as connection:
+            connection.execute(delete(installs).where(installs.c.portal_id == portal_id))
+
     def refused(self) -> str | None:
         """Return why HubSpot refuses the app, None if it does not."""
         with self._engine.connect() as connection:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from providers.testing.carrier import Asked, Fault, Reply
-from tests.support.hubspot_api import APP_ID
+from tests.support.hubspot_api import APP_ID, refusal
 from tests.support.hubspot_users import HubSpotUsers, Person
 
 CLIENT_ID = "11111111-2222-3333-4444-555555555555"
@@ -72,6 +72,7 @@ class HubSpotApp(HubSpotUsers):
         self._numbers = itertools.count(1)
         super().__init__(*persons)
         self.generations["oauth"] = {"2026-09", "2026-03"}
+        self.generations["appinstalls"] = {"2026-09", "2026-03"}
 
     def code_for(self, portal_id: int) -> str:
         """A code as HubSpot sends an admin of the portal back with."""
@@ -84,6 +85,8 @@ class HubSpotApp(HubSpotUsers):
         return any(token in install.access_tokens for install in self.installs.values())
 
     def _reply_to(self, asked: Asked) -> Reply | Fault:
+        if asked.method == "DELETE" and not (self.then or self.always):
+            return self._uninstall(asked)
         found = _PATH.fullmatch(asked.path)
         if not found or self.then or self.always:
             return super()._reply_to(asked)
@@ -108,6 +111,19 @@ class HubSpotApp(HubSpotUsers):
             "client_credentials": self._app_token,
         }
         return answers[kind](form) if kind in answers else oauth_refusal(None, "BAD_GRANT_TYPE")
+
+    def _uninstall(self, asked: Asked) -> Reply:
+        if asked.path not in [
+            f"/appinstalls/{version}/external-install"
+            for version in self.generations["appinstalls"]
+        ]:
+            return Reply(b"<html><body>404 Not found</body></html>", 404)
+        token = (asked.headers["Authorization"] or "").removeprefix("Bearer ")
+        for portal_id, install in self.installs.items():
+            if token in install.access_tokens:
+                del self.installs[portal_id]
+                return Reply(status=204)
+        return refusal(401, "Authentication credentials not found.", "INVALID_AUTHENTICATION")
 
     def _exchange(self, form: dict[str, str]) -> Reply:
         if form["redirect_uri"] != self.redirect_uri:
