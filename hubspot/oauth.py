@@ -143,13 +143,13 @@ class OAuth:
     def _send(
         self, post: Post, rest: str, form: Mapping[str, str], refused: type[HubSpotRefused]
     ) -> Answer:
-        """The answer, if it is 200: by the secret that was good last, or else the others."""
+        """The answer, if it is good: by the secret that was good last, or else the others."""
         secrets = self._client.secrets
         for turn in range(len(secrets)):
             number = (self._secret + turn) % len(secrets)
             client = {"client_id": self._client.id, "client_secret": secrets[number]}
             answer = self._ask(post, rest, {**form, **client})
-            if answer.status == 200:
+            if 200 <= answer.status < 300:
                 self._secret = number
                 return answer
             error = _judge(answer, refused)

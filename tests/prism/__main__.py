@@ -1,5 +1,5 @@
-"""`make prism`: the channel-connection commands and the client for users against mocks that Prism
-makes of HubSpot's own API descriptions, the files beside this one.
+"""`make prism`: the channel-connection commands and the clients for users, OAuth and the uninstall
+against mocks that Prism makes of HubSpot's own API descriptions, the files beside this one.
 
 Installs @stoplight/prism-cli (npm) into a throwaway folder. Prism judges each request by the
 description and refuses those that violate it. Exits 0 if it refused none of ours, each answer was
@@ -26,7 +26,7 @@ import requests
 from tabulate import tabulate
 
 from helpdesk_numbers.webhook import PATH
-from tests.prism import users
+from tests.prism import oauth, users
 from tests.support.hubspot_api import PATHS
 from tests.support.server import ROOT, environ, free_port
 
@@ -77,6 +77,9 @@ def main() -> int:
         for name in users.DESCRIPTIONS:
             with prism(Path(folder), name) as (url, log):
                 rows += users.rows(name, url, log)
+        for name in oauth.DESCRIPTIONS:
+            with prism(Path(folder), name) as (url, log):
+                rows += oauth.rows(name, url, log)
     print(tabulate(rows, ["version", "command", "by", "result"]))
     failed = sum(row[-1] != "ok" for row in rows)
     print(f"{len(rows) - failed} passed, {failed} failed")
