@@ -19,7 +19,6 @@ from benchmarks.servers import (
     directory,
     fixed,
     fixed_directory,
-    ours,
     running,
     scratch,
     sid,
@@ -51,7 +50,8 @@ def many_portals() -> list[Bar]:
                     starts[name].append(server.started_in_s)
         with with_settings(many) as server:
             sizes = [_size_after(server, first, ASKED) for first in (MANY - 100, 0, ASKED)]
-        with with_settings(many) as database, ours(theirs.url, IN_FILE) as file:
+        in_file = {"DIRECTORY": _written(directory(theirs.url, IN_FILE))}
+        with with_settings(many) as database, with_settings(in_file) as file:
             for server in (database, file):
                 count_loop(server.url, signed(server.url, FRESH), 1, FRESH).check()
             times: dict[str, list[float]] = {"database": [], "file": []}

@@ -88,12 +88,9 @@ def fixed() -> Iterator[Running]:
 
 @contextmanager
 def ours(carrier: str, accounts: int, **settings: str) -> Iterator[Running]:
-    """Ours, with a `directory` of so many accounts in a file."""
-    with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
-        file.write(directory(carrier, accounts))
-        file.flush()
-        with with_settings({"DIRECTORY": file.name, **settings}) as server:
-            yield server
+    """Ours, with a `directory` of so many accounts."""
+    with with_settings({"DIRECTORY_TOML": directory(carrier, accounts), **settings}) as server:
+        yield server
 
 
 @contextmanager
