@@ -11,8 +11,9 @@ import pytest
 
 from providers.acs import ACS
 from providers.base.options import Problems, build
-from providers.base.provider import PhoneNumber
+from providers.base.provider import PhoneNumber, Query
 from providers.testing import ABSENT, Asked, ByLink, Paging, ProviderContract, Shown
+from providers.testing.paging import put
 from providers.testing.signing import signed_for_azure
 
 REPLY = Path(__file__).parent / "data" / "acs" / "numbers.json"
@@ -41,6 +42,12 @@ class TestACS(ProviderContract):
     )
     unusable = [{"capabilities.calling": can} for can in ("none", "outbound", None)]
     expected = [PhoneNumber("+12025550143"), PhoneNumber("+12025550144", voice=False)]
+
+    @pytest.mark.parametrize("can", ["inbound", "inbound+outbound"])
+    def test_what_takes_calls_need_not_make_any(self, can: str) -> None:
+        self.listed = [self.make(0)]
+        put(self.listed[0], "capabilities.calling", can)
+        assert [number.voice for number in self.account().ask(Query())] == [True]
 
     def authorised(self, asked: Asked) -> bool:
         return signed_for_azure(asked, KEY)

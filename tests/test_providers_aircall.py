@@ -28,8 +28,10 @@ class TestAircall(ProviderContract):
         largest=50,
         total_at="meta.total",
         at="meta.next_page_link",
+        number="page",
         absolute=True,
     )
+    side_by_side = True
     unusable = []  # nothing that Aircall says makes a number unusable
     rate_limits = [({"X-AircallApi-Reset": lambda at: str(int(at.timestamp()))}, 60)]
     expected = [

@@ -20,7 +20,7 @@ GROUP = "arn:aws:connect:us-east-1:123456789012:traffic-distribution-group/g"
 class TestAmazonConnect(ProviderContract):
     provider = AmazonConnect
     options = {
-        "region": "us-east-1",
+        "region": "eu-west-2",
         "access_key_id": "AKIDEXAMPLE",
         "secret_access_key": "not-a-real-secret",
         "instance_id": INSTANCE,
@@ -29,7 +29,7 @@ class TestAmazonConnect(ProviderContract):
     method = "POST"
     path = "/phone-number/list"
     params = {"InstanceId": INSTANCE}
-    host = "https://connect.us-east-1.amazonaws.com"
+    host = "https://connect.eu-west-2.amazonaws.com"
     documented = json.loads(REPLY.read_text())["body"]
     list_at, number_at = "ListPhoneNumbersSummaryList", "PhoneNumber"
     name_at = "PhoneNumberDescription"
@@ -38,7 +38,7 @@ class TestAmazonConnect(ProviderContract):
     expected = [PhoneNumber("+12025550143", "Front desk"), PhoneNumber("+12025550144")]
 
     def authorised(self, asked: Asked) -> bool:
-        return signed_for_aws(asked, "AKIDEXAMPLE", "not-a-real-secret", "us-east-1", "connect")
+        return signed_for_aws(asked, "AKIDEXAMPLE", "not-a-real-secret", "eu-west-2", "connect")
 
     def test_a_temporary_key_sends_its_token_signed(self) -> None:
         self.account(session_token="the-session-s-token").ask(Query())

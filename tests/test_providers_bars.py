@@ -44,6 +44,12 @@ def test_a_thousand_numbers_take_no_more_requests_than_the_largest_page_allows(n
 
 
 @pytest.mark.parametrize("name", CARRIERS)
+def test_the_table_says_whose_pages_are_asked_for_side_by_side(name: str) -> None:
+    (told,) = re.findall(rf"^\| `{name}` \| ([^|]+) \|", TABLE, re.M)
+    assert contract(name).side_by_side is (told == "side by side")
+
+
+@pytest.mark.parametrize("name", CARRIERS)
 def test_the_largest_page_is_that_of_the_vendor_s_description(name: str) -> None:
     path, kind = ROOT / "tests" / "data" / "specs" / f"{name}.json", contract(name)
     if not path.exists():

@@ -57,6 +57,12 @@ def words(provider: str, body: Any) -> str:
             f" with code forbidden, request {ID}",
         ),
         ("webex", {"errors": [{"errorCode": 4008}]}, " with code 4008"),
+        (
+            "infobip",
+            {"requestError": {"serviceException": {"messageId": "UNAUTHORIZED", "text": "x"}}},
+            " with code UNAUTHORIZED",
+        ),
+        ("acs", {"error": {"code": "Denied", "message": "x"}}, " with code Denied"),
     ],
 )
 def test_the_carriers_code_and_id_are_shown(provider: str, body: Any, shown: str) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from providers import JSON, Request
+from providers import JSON, Request, owner_ids
 from providers.base import paging
 
 
@@ -59,6 +59,10 @@ def test_the_next_page_of_a_post_is_asked_for_in_its_body() -> None:
     asked = Request("lines", {"key": 1}, {"kind": "all"})
     (following,) = [rule(asked) for rule in (paging.token("cursor", "b"),) if rule]
     assert following == Request("lines", {"key": 1}, {"kind": "all", "cursor": "b"})
+
+
+def test_owners_are_texts_and_none_is_made_of_nothing() -> None:
+    assert owner_ids(7, None, "a@acme.example", "", 0) == ("7", "a@acme.example", "0")
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,14 @@ class TestPlivo(ProviderContract):
     documented = json.loads((DATA / "Number.json").read_text())["body"]
     list_at, number_at, name_at = "objects", "number", "alias"
     paging = ByLink(
-        at="meta.next", size="limit", default=20, largest=20, total_at="meta.total_count"
+        at="meta.next",
+        offset="offset",
+        size="limit",
+        default=20,
+        largest=20,
+        total_at="meta.total_count",
     )
+    side_by_side = True
     unusable = [
         *({"voice_enabled": value} for value in (False, None, "true")),
         {"active": False},

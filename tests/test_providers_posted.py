@@ -102,6 +102,7 @@ class CountedSideBySide(Counted):
 
 class TestCountedSideBySide(TestCounted):
     provider = CountedSideBySide
+    side_by_side = True
 
 
 @pytest.mark.parametrize(("body", "sent"), [({}, {}), ({"page": 0, "kind": None}, {"page": 0})])

@@ -44,6 +44,19 @@ class Offset(HTTPProvider):
         return Page(map(PhoneNumber, reply["lines"]), following)
 
 
+class Told(HTTPProvider):
+    """Pages by number, of which each says how many numbers there are."""
+
+    name = "told"
+
+    def first_page(self, query: Query) -> Request:
+        return Request("lines", {"page": 1, "limit": 1})
+
+    def read_page(self, reply: Any) -> Page:
+        following = paging.counted("page", "limit", reply["pages"], 1, side_by_side=True)
+        return Page(map(PhoneNumber, reply["lines"]), following)
+
+
 def page_of(asked: Asked) -> int:
     return int(asked.params.get("page") or int(asked.params.get("offset", 0)) + 1)
 
@@ -66,7 +79,7 @@ def whole(pages: int = PAGES) -> list[str]:
     return [number(page) for page in range(1, pages + 1)]
 
 
-@pytest.mark.parametrize("kind", [Numbered, Offset])
+@pytest.mark.parametrize("kind", [Numbered, Offset, Told])
 def test_so_many_pages_are_asked_for_at_a_time(kind: type[HTTPProvider]) -> None:
     together = threading.Barrier(AT_ONCE)
 

@@ -130,6 +130,14 @@ def test_a_changed_byte_anywhere_is_noticed(asked: Asked, good: Callable[[Asked]
     assert not [place for place, other in changed(asked) if good(other)]
 
 
+def test_spaces_of_a_header_are_signed_as_aws_reads_them() -> None:
+    sparse, dense = (
+        signed_for_aws("GET", AWS_URL, {"X-Kind": kind}, b"", AWS_KEY, NOON)["Authorization"]
+        for kind in (" a  b ", "a b")
+    )
+    assert sparse == dense
+
+
 def test_a_query_is_signed_in_its_order() -> None:
     """As AWS reads it: sorted, with spaces as `%20`."""
     url = f"{AWS_URL}?b=2&a=1%2F2&c=x+y&%C3%A4="

@@ -35,6 +35,7 @@ class TestTelnyx(ProviderContract):
         size_at="meta.page_size",
         total_at="meta.total_results",
     )
+    side_by_side = True
     unusable = [{"status": status} for status in STATUSES]
     rate_limits = [({"x-ratelimit-reset": "12"}, 12)]
     expected = [PhoneNumber("+12025550143"), PhoneNumber("+12025550144", voice=False)]

@@ -26,6 +26,7 @@ class TestVonage(ProviderContract):
     list_at, number_at = "numbers", "msisdn"
     list_may_be_missing = True
     paging = ByNumber(number="index", size="size", default=10, largest=100, total_at="count")
+    side_by_side = True
     unusable = [{"features": features} for features in (["SMS"], ["SMS", "MMS"], [], None, ABSENT)]
     expected = [PhoneNumber("+447700900143"), PhoneNumber("+12025550144", voice=False)]
 

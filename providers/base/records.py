@@ -33,8 +33,9 @@ class Users(NamedTuple):
 
 
 def owner_ids(*ids: object) -> tuple[str, ...]:
-    """Return users' ids (or addresses) as `PhoneNumber.owners` has them: as text, without nulls."""
-    return tuple(str(id_) for id_ in ids if id_ is not None)
+    """Return users' ids, or addresses, as `PhoneNumber.owners` has them: as text, none left out but
+    null and empty ones."""
+    return tuple(str(id_) for id_ in ids if id_ not in (None, ""))
 
 
 _Record = TypeVar("_Record")

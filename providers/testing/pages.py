@@ -1,6 +1,7 @@
 """The contract's tests of pages: all of them, in order, none twice, and never a part."""
 
 import re
+import threading
 from base64 import b64decode
 from dataclasses import replace
 from functools import partial
@@ -11,7 +12,7 @@ import pytest
 from ..base.errors import Unreadable
 from ..base.http import HTTPProvider
 from ..base.options import Problems, build
-from ..base.provider import Query
+from ..base.provider import Deadline, Query
 from .carrier import Asked, Carrier, Reply
 from .local import e164
 from .paging import ABSENT, ByLink, ByNumber, ByToken, Unpaged, put
@@ -36,6 +37,25 @@ class PageTests(PlayedContract):
         assert len(self.listings()) == self.paging.fewest(total)
         if self.name_at:
             assert [number.name for number in found] == [f"Line {n}" for n in range(total)]
+
+    def test_pages_are_asked_for_side_by_side_or_one_after_another(self) -> None:
+        if isinstance(self.paging, Unpaged):
+            return
+        self.listed = [self.make(index) for index in range(2 * self.paging.largest + 1)]
+        inside, two = 0, threading.Event()
+
+        def wait(asked: Asked) -> None:
+            nonlocal inside
+            if self.is_at("a later page", asked):
+                inside += 1
+                if inside == 2:
+                    two.set()
+                two.wait(10 if self.side_by_side else 0.1)
+                inside -= 1
+
+        self.spoil = wait
+        assert len(self.account().ask(Query(deadline=Deadline(30)))) == len(self.listed)
+        assert two.is_set() is self.side_by_side
 
     def test_an_empty_page_is_not_the_end(self) -> None:
         self.listed = [self.make(index) for index in range(3)]

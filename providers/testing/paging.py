@@ -135,14 +135,22 @@ class ByToken(Paging):
 @dataclass(frozen=True, kw_only=True)
 class ByLink(Paging):
     """Pages that name the next one's link at `at`, a path or, if `absolute`, a whole URL:
-    Plivo, SignalWire, Bandwidth, Aircall, Twilio. `last` is what stands there on the last page."""
+    Plivo, SignalWire, Bandwidth, Aircall, Twilio. `last` is what stands there on the last page.
+
+    A link has an opaque token or, in the parameter `number` or `offset`, the page's number or how
+    many numbers come before it.
+    """
 
     at: str
     last: Any = None
     absolute: bool = False
+    number: str = ""
+    offset: str = ""
 
     def start(self, params: Mapping[str, Any], size: int) -> int:
-        return int(params.get("from-token", "0"))
+        if self.number:
+            return (int(params.get(self.number, 1)) - 1) * size
+        return int(params.get(self.offset or "from-token", 0))
 
     def fields(self, shown: Shown) -> dict[str, Any]:
         return super().fields(shown) | {self.at: self.link(shown) or self.last}
@@ -152,7 +160,10 @@ class ByLink(Paging):
         if shown.following is None:
             return ""
         base = (shown.asked.url if self.absolute else "") if shown.host is None else shown.host
-        query = urlencode({**shown.asked.params, "from-token": shown.following})
+        place, value = self.offset or "from-token", shown.following
+        if self.number:
+            place, value = self.number, 1 - -shown.following // shown.size
+        query = urlencode({**shown.asked.params, place: value})
         return f"{base}{shown.asked.path}?{query}"
 
 

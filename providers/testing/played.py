@@ -62,6 +62,9 @@ class PlayedContract(LocalContract):
     strict_at: ClassVar[Sequence[str]] = ()
     """Places in an item where a vendor's own client takes nothing odd."""
 
+    side_by_side: ClassVar[bool] = False
+    """Whether later pages are asked for at a time."""
+
     rate_limits: ClassVar[Sequence[RateLimit]] = ()
     """The carrier's own headers of a 429, and the seconds that they say. Where they name the moment
     itself, the value is a function that writes it: `lambda at: str(int(at.timestamp()))`."""
