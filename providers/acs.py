@@ -31,7 +31,10 @@ class _Reply(msgspec.Struct, rename="camel"):
 
 class ACS(HTTPProvider):
     name = "acs"
-    credentials = "the access key must be one of this resource's two: Keys, in the Azure portal"
+    credentials = (
+        "the access key must be one of this resource's two: Keys, in the Azure portal; and the "
+        "clock must be right"
+    )
     base_url = "https://{host}"
     Reply = _Reply
     error_code_at = ("error.code",)

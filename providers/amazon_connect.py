@@ -33,7 +33,7 @@ class AmazonConnect(HTTPProvider):
     name = "amazon_connect"
     credentials = (
         "the access key must be active, of the account that has the instance, and its IAM user "
-        "must be allowed connect:ListPhoneNumbersV2; temporary keys end"
+        "must be allowed connect:ListPhoneNumbersV2; temporary keys end; the clock must be right"
     )
     base_url = "https://connect.{region}.amazonaws.com"
     pace = 5, 0.5  # five at once, then two a second
