@@ -255,7 +255,11 @@ def check_serving(given: Mapping[str, Any], problems: Problems) -> None:
             "missing; without it, any portal that installs the app would see the account's numbers"
         )
     keys = given.get("encryption_keys")  # not there: it is malformed
-    if given.get("database_url") and keys is not None and not (keys and all(map(_is_key, keys))):
+    if (
+        given.get("database_url", FAULTY)
+        and keys is not None
+        and not (keys and all(map(_is_key, keys)))
+    ):
         problems.at("ENCRYPTION_KEYS").add(
             "missing, or not a key; `flask keys new` prints one: keep it as safe as the database"
         )

@@ -224,6 +224,13 @@ def test_what_is_no_key_is_a_fault_that_shows_nothing(key: str) -> None:
     assert "xxx" not in fault
 
 
+def test_the_faults_of_url_and_keys_come_at_once() -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        Service(settings("mysql://x", ENCRYPTION_KEYS="")).directory  # noqa: B018
+    names = [fault.partition(":")[0] for fault in raised.value.faults]
+    assert names == ["DATABASE_URL", "ENCRYPTION_KEYS"]
+
+
 def test_while_the_database_is_away_what_was_read_stands_in(desk: Desk) -> None:
     known = desk.source.of(62515)
     with pytest.MonkeyPatch.context() as patch:
