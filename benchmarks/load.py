@@ -210,6 +210,8 @@ async def _open_loop(url: str, asks: Sequence[Ask], per_second: float, seconds: 
     started = time.perf_counter()
 
     async def call(ask: Ask, due: float) -> None:
+        while idle and idle[-1].transport.is_closing():  # nobody used it for too long
+            idle.pop()
         caller = idle.pop() if idle else await _connect(url)
         status = await caller.send(ask.wire)
         _note(run, ask, status, time.perf_counter() - due)
