@@ -435,7 +435,9 @@ def test_pages_can_be_framed_by_hubspot_alone_and_run_nothing(browser: Browser) 
         assert "X-Frame-Options" not in answer.headers
         assert answer.headers["Referrer-Policy"] == "no-referrer"
         assert answer.headers["Cache-Control"] == "no-store"
-    assert not re.search(r"<script|style=|\son\w+=|src=", browser.callback().text)
+    page = browser.callback().text
+    assert not re.search(r"<script|style=|\son\w+=|src=", page)
+    assert page.count("<a ") == page.count('<a target="_top" ') == 2  # out of the frame
 
 
 def test_no_log_line_has_a_code_a_state_or_a_token(
