@@ -150,7 +150,7 @@ class Service:
         settings = self.settings
         return Resolver(
             sender(settings.hubspot_api_base_url),
-            tokens(settings.hubspot_portal_token),
+            tokens(settings.only_token),
             partial(bulkhead.submit, healthy=False),
             max(1, settings.web_threads // 2),
         )

@@ -128,7 +128,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Secret | None,
         Meta(
             description="a private app's token (`pat-…`) of the only portal, to look its users up;"
-            " of several, each has its `token` in the directory"
+            " of several, or in a database, each has its `token` in the directory"
         ),
     ] = None
     hubspot_api_version: Annotated[
@@ -179,7 +179,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     admin_tokens: Annotated[
         tuple[Secret, ...],
         Meta(
-            description="comma-separated; turn on the management API, `/api/v1`, for who sends one"
+            description="20 or more characters each, comma-separated; turn on the management API,"
+            " `/api/v1`, for who sends one"
         ),
     ] = ()
     provider: Annotated[
@@ -227,6 +228,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(ge=1, description="threads of each worker: requests answered at a time")
     ] = 64
 
+    @property
+    def only_token(self) -> Secret | None:
+        """Return `hubspot_portal_token`, None if a database is the directory: any of its portals
+        might be asked for with it."""
+        others = self.directory or self.directory_toml or self.provider
+        return None if self.database_url and not others else self.hubspot_portal_token
+
 
 def check_serving(given: Mapping[str, Any], problems: Problems) -> None:
     """Tell `problems` what is missing or contradictory, so that the service cannot answer.
@@ -263,8 +271,14 @@ def check_serving(given: Mapping[str, Any], problems: Problems) -> None:
         problems.at("ENCRYPTION_KEYS").add(
             "missing, or not a key; `flask keys new` prints one: keep it as safe as the database"
         )
-    if given.get("admin_tokens") and not all(token.strip() for token in given["admin_tokens"]):
-        problems.at("ADMIN_TOKENS").add("one of them is empty")
+    tokens = [token.strip() for token in given.get("admin_tokens", ())]
+    if not all(re.fullmatch("[!-~]{20,}", token) for token in tokens):
+        problems.at("ADMIN_TOKENS").add(
+            "one is shorter than 20 characters, or has others than letters, digits and signs:"
+            " `openssl rand -hex 32` makes one"
+        )
+    elif len(set(tokens)) < len(tokens):
+        problems.at("ADMIN_TOKENS").add("two are the same")
     for name, what in (("admin_tokens", "the API changes"), ("hubspot_client_id", "installs are")):
         at = problems.at(name.upper())
         if given.get(name) and not given.get("database_url", FAULTY):

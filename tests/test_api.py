@@ -34,7 +34,7 @@ def settings(database_url: str) -> dict[str, str]:
         "HUBSPOT_CLIENT_SECRET": "x",
         "DATABASE_URL": database_url,
         "ENCRYPTION_KEYS": KEY,
-        "ADMIN_TOKENS": f"another-one, {ADMIN}",
+        "ADMIN_TOKENS": f"another-token-of-tests, {ADMIN}",
     }
 
 
@@ -195,7 +195,7 @@ def test_nobody_without_a_token_learns_anything(ask: Ask, app: Flask, header: st
 
 
 def test_each_of_several_tokens_counts_and_is_told_apart(ask: Ask) -> None:
-    put(ask, "/accounts/desk", DESK, Authorization="bearer another-one")
+    put(ask, "/accounts/desk", DESK, Authorization="bearer another-token-of-tests")
     put(ask, "/accounts/desk", {**DESK, "country": "US"})
     newer, older = ask("GET", "/audit").get_json()["results"]
     assert re.fullmatch("token [0-9a-f]{8}", newer["who"])
@@ -356,6 +356,9 @@ def test_no_log_line_shows_whom_a_request_is_about(
     assert '"path":"/api/v1/portals/<portalId>/rules/users/<path:user>"' in lines
     for hidden in ("anna", "2025550143", PORTAL_TOKEN, ADMIN):
         assert hidden not in lines
+    requests = [line for line in lines.splitlines() if '"event":"request"' in line]
+    assert len(requests) == 4
+    assert all(re.search('"admin":"[0-9a-f]{8}"', line) for line in requests)
 
 
 def test_more_than_is_fair_is_a_429(
@@ -369,7 +372,7 @@ def test_more_than_is_fair_is_a_429(
     assert first.status_code == 200
     wrong(refused[0], 429, "RATE_LIMITS")
     assert refused[0].headers["Retry-After"] == "1"
-    headers["Authorization"] = "Bearer another-one"
+    headers["Authorization"] = "Bearer another-token-of-tests"
     assert client.get("/api/v1/accounts", headers=headers).status_code == 200
 
 
@@ -417,6 +420,42 @@ def test_it_is_on_only_where_it_can_work(
     with pytest.raises(ConfigurationError) as raised:
         create_app(settings | change)
     assert any(said in fault for fault in raised.value.faults)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "said"),
+    [
+        ("x", "shorter than 20"),
+        (f"{ADMIN},{ADMIN[:19]}", "shorter than 20"),
+        ("a token of tests with spaces", "others than"),
+        (f"{ADMIN},{ADMIN}", "two are the same"),
+    ],
+)
+def test_a_token_that_could_be_guessed_is_refused_and_not_shown(
+    settings: dict[str, str], tokens: str, said: str
+) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        create_app(settings | {"ADMIN_TOKENS": tokens})
+    (fault,) = raised.value.faults
+    assert fault.startswith("ADMIN_TOKENS: ")
+    assert said in fault
+    assert ADMIN[:19] not in fault
+
+
+def test_the_only_portal_s_token_is_never_that_of_a_portal_in_a_database(
+    settings: dict[str, str], ask: Ask, make: Callable[[], Flask]
+) -> None:
+    with HubSpotUsers(Person(1001, "anna@acme.example")) as hubspot:
+        settings |= {"HUBSPOT_API_BASE_URL": hubspot.url, "HUBSPOT_PORTAL_TOKEN": PORTAL_TOKEN}
+        app = make()
+        put(ask, "/accounts/desk", DESK)
+        put(ask, "/portals/7", {"accounts": ["desk"], "team": {"Support": {}}})
+        headers = {"Authorization": f"Bearer {ADMIN}"}
+        answer = app.test_client().get("/api/v1/portals/7/users", headers=headers)
+        assert "token" in wrong(answer, 409, "CONFLICT")["message"]
+        answer = app.test_client().get("/api/v1/portals/7/numbers?userId=1001", headers=headers)
+        assert answer.status_code != 200
+        assert hubspot.asked == []
 
 
 def test_without_tokens_there_is_no_api(

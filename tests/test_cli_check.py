@@ -18,6 +18,7 @@ from tests.support.carrier import TwilioAPI, can_take_calls, says, twilio_number
 from tests.support.commands import flask, here
 from tests.support.https import HOST, https
 from tests.support.hubspot_api import APP_ID, EXPIRED, HTML, KEY, HubSpotAPI
+from tests.support.postgres import KEY as ENCRYPTION_KEY
 from tests.support.server import Server, serving
 from tests.test_cli_providers import third_party
 
@@ -70,6 +71,20 @@ def service() -> Iterator[Server]:
     more = {"PUBLIC_URL": BASE, "HUBSPOT_APP_ID": str(APP_ID)}
     with serving(SETTINGS | more) as running:
         yield running
+
+
+def test_the_only_portals_token_has_no_effect_with_a_database(tmp_path: Path) -> None:
+    settings = {
+        "HUBSPOT_CLIENT_SECRET": SECRET,
+        "DATABASE_URL": f"sqlite:///{tmp_path}/numbers.db",
+        "ENCRYPTION_KEYS": ENCRYPTION_KEY,
+        "HUBSPOT_PORTAL_TOKEN": EXPIRED,
+    }
+    found = check(settings, "--offline")["settings"]
+    assert found["ok"] is None
+    assert "HUBSPOT_PORTAL_TOKEN has no effect" in found["text"]
+    in_force = check(SETTINGS | {"HUBSPOT_PORTAL_TOKEN": EXPIRED}, "--offline")["settings"]
+    assert in_force["ok"] is True
 
 
 def test_all_is_well_when_all_is_well(api: HubSpotAPI, service: Server, certificate: Path) -> None:

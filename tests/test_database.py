@@ -248,6 +248,27 @@ def test_while_the_database_is_away_what_was_read_stands_in(desk: Desk) -> None:
     desk.source.current()
 
 
+def test_what_is_to_be_read_again_is_no_older_for_it_while_the_database_is_away(
+    desk: Desk,
+) -> None:
+    known = desk.source.of(62515)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(desk.engine, "connect", away)
+        for _ in range(300):
+            desk.source.forget(62515)
+            assert desk.source.of(62515) is known
+        desk.later(601)
+        with pytest.raises(DirectoryUnavailable):
+            desk.source.of(62515)
+
+
+def test_a_portal_that_is_not_known_takes_one_connection(desk: Desk) -> None:
+    taken: list[int] = []
+    event.listen(desk.engine, "checkout", lambda *_: taken.append(1))
+    desk.source.of(62515)
+    assert len(taken) == 1
+
+
 def away() -> Any:
     from sqlalchemy.exc import OperationalError
 

@@ -11,7 +11,8 @@ from flask import Blueprint, Response, request
 from sqlalchemy.exc import SQLAlchemyError
 
 from helpdesk_numbers import answers, logs
-from helpdesk_numbers.database.engine import OVERFLOW
+from helpdesk_numbers.database.deadline import within
+from helpdesk_numbers.database.engine import OVERFLOW, OutcomeUnknown
 from helpdesk_numbers.database.opening import why
 from helpdesk_numbers.service import Service
 from helpdesk_numbers.users.asking import NoToken
@@ -26,12 +27,15 @@ from .operations import OPERATIONS, Operation
 
 PREFIX = "/api/v1"
 
-AT_ONCE = OVERFLOW
+AT_ONCE = OVERFLOW // 2
 """How many operations a worker works on at a time, and as many that ask a carrier or HubSpot: the
 webhook's requests keep the other threads and the database's connections."""
 
 PER_S = 100.0
 """How many operations a token may ask for each second, of each worker."""
+
+DATABASE_S = 10.0
+"""What an operation may spend until it has what it asks of the database."""
 
 
 class _Door:
@@ -62,7 +66,8 @@ class _Door:
             message = "Too many requests at a time; try again in a second."
             raise APIError(429, "RATE_LIMITS", message, {"Retry-After": "1"})
         try:
-            return operation.view(Call(request, service, f"token {who}"), **parts)
+            with within(DATABASE_S):
+                return operation.view(Call(request, service, f"token {who}"), **parts)
         finally:
             room.release()
 
@@ -122,6 +127,14 @@ def _add_errors(routes: Blueprint) -> None:
         if isinstance(error, HubSpotRefused):
             return answers.error(502, "HUBSPOT_REFUSED", f"{error}: {error.remedy}")
         return _later(answers.error(503, "HUBSPOT_UNAVAILABLE", str(error)))
+
+    @routes.errorhandler(OutcomeUnknown)
+    def broken_off(error: OutcomeUnknown) -> Response:
+        logs.log_fields(request.environ)["reason"] = why(error)
+        message = (
+            "The database broke off: it is not known whether the change was made. Read it again."
+        )
+        return _later(answers.error(503, "DIRECTORY_UNAVAILABLE", message))
 
     @routes.errorhandler(SQLAlchemyError)
     def away(error: SQLAlchemyError) -> Response:

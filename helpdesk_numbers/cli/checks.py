@@ -91,6 +91,11 @@ def _settings(subject: Subject) -> Iterator[Finding]:
         yield Finding("settings", False, fault, remedy)
     if not subject.service.faults:
         yield Finding("settings", True, "all there and well-formed")
+        settings = subject.service.settings
+        if settings.hubspot_portal_token != settings.only_token:
+            text = "HUBSPOT_PORTAL_TOKEN has no effect with a database"
+            remedy = "give the portal a `token` there: docs/who-sees-what.md"
+            yield Finding("settings", None, text, remedy)
 
 
 def _unread_variables(subject: Subject) -> Iterator[Finding]:

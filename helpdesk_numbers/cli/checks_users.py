@@ -33,7 +33,7 @@ def _portal(portal_id: int, subject: Subject) -> Iterator[Finding]:
     yield from _own(name, directory, portal)
     settings = subject.service.settings
     try:
-        token = tokens(settings.hubspot_portal_token)(directory, portal_id)
+        token = tokens(settings.only_token)(directory, portal_id)
         if not token:
             raise NoToken(portal_id)
     except HubSpotRefused as error:

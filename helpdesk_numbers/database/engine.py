@@ -5,17 +5,27 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+
+from .deadline import keep
 
 CONNECT_S = 3
 """How long PostgreSQL has for accepting a connection."""
 
-POOL_SIZE, OVERFLOW = 5, 4
-"""Connections that a process keeps, as many as threads ask for portals; and how many more the
-management API may take for a while."""
+POOL_SIZE, OVERFLOW = 5, 8
+"""Connections that a process keeps, as many as threads ask for portals; and how many more there may
+be for a while: one for each operation of the management API that it works on at a time. What asks
+a carrier or HubSpot holds none meanwhile, but all of them may read an account at one moment."""
 
 LOCK_S = 5
 """How long a change waits for those that are made just now."""
+
+
+class OutcomeUnknown(SQLAlchemyError):
+    """The connection broke off while a change was committed."""
+
+    def __init__(self) -> None:
+        super().__init__("the connection broke off while a change was committed")
 
 
 def read_url(given: str) -> URL:
@@ -60,14 +70,17 @@ def connect(given: str) -> Engine:
         "keepalives_idle": 10,
         "keepalives_interval": 5,
         "keepalives_count": 3,
+        "tcp_user_timeout": 25_000,  # ms, for what was sent: no keepalives go out meanwhile
     }
-    return create_engine(
+    engine = create_engine(
         url,
         connect_args=arguments,
         pool_size=POOL_SIZE,
         max_overflow=OVERFLOW,
         pool_timeout=CONNECT_S,
     )
+    keep(engine)
+    return engine
 
 
 @contextmanager
@@ -87,6 +100,8 @@ def locked(engine: Engine, number: int, wait_s: float = 0) -> Iterator[Connectio
     unless an error is raised. `wait_s` is how long it waits for another's, 0 for ever.
 
     SQLite has one lock for all, and waits as long as `connect` says.
+
+    Raises OutcomeUnknown if the connection broke off while it was committed.
     """
     with engine.connect() as connection:
         if connection.dialect.name == "sqlite":
@@ -95,7 +110,12 @@ def locked(engine: Engine, number: int, wait_s: float = 0) -> Iterator[Connectio
             connection.execute(text(f"SET LOCAL lock_timeout = '{wait_s}s'"))
             connection.execute(text(f"SELECT pg_advisory_xact_lock({number})"))
         yield connection
-        connection.commit()  # else leaving the connection rolls it back
+        try:
+            connection.commit()  # else leaving the connection rolls it back
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise OutcomeUnknown from error
+            raise
 
 
 def _set_up_sqlite(connection: object, _: object) -> None:

@@ -9,7 +9,7 @@ from helpdesk_numbers.settings import ConfigurationError, Settings
 
 from . import schema
 from .encryption import Encryption
-from .engine import connect
+from .engine import OutcomeUnknown, connect
 
 
 class Database(NamedTuple):
@@ -51,6 +51,8 @@ def open_database(settings: Settings) -> Database:
 
 def why(error: SQLAlchemyError) -> str:
     """Return in words why the database did not do it, without a value of any row."""
+    if isinstance(error, OutcomeUnknown):
+        return f"it is not known whether the change was made: {error}"
     original: object = getattr(error, "orig", None) or error
     text = type(original).__name__
     if isinstance(error, OperationalError | ProgrammingError):  # others quote what was written

@@ -130,9 +130,10 @@ class DatabaseDirectory:
 
     def forget(self, portal_id: int) -> None:
         """Have the portal read again when it is next asked for."""
+        due = self._clock() - FRESH_S
         with self._lock:
             if kept := self._kept.get(portal_id):
-                self._kept[portal_id] = kept._replace(at=kept.at - FRESH_S)
+                self._kept[portal_id] = kept._replace(at=min(kept.at, due))
 
     def current(self) -> Directory:
         """Return a directory without portals, if the database answers.
@@ -177,13 +178,14 @@ class DatabaseDirectory:
 
     def _look(self, portal_id: int, kept: _Kept | None, began: float) -> _Kept:
         """The portal as it is now: the same object if nothing was changed."""
-        autocommit = {"isolation_level": "AUTOCOMMIT"}  # one round trip in place of three
-        with self._engine.connect().execution_options(**autocommit) as connection:
-            if not portal_id:
-                self._counts = count(connection)
-                return _Kept(Directory({}, {}), None, began)
-            if kept and revision_of(connection, portal_id) == kept.revision:
-                return kept._replace(at=began)
+        if kept or not portal_id:
+            autocommit = {"isolation_level": "AUTOCOMMIT"}  # one round trip in place of three
+            with self._engine.connect().execution_options(**autocommit) as connection:
+                if not portal_id:
+                    self._counts = count(connection)
+                    return _Kept(Directory({}, {}), None, began)
+                if kept and revision_of(connection, portal_id) == kept.revision:
+                    return kept._replace(at=began)
         with snapshot(self._engine) as connection:
             found = find(connection, self._encryption, portal_id)
         if found is None:

@@ -28,7 +28,7 @@ SendBy = Callable[[Deadline], Send]
 
 def tokens(only: Secret | None, clock: Callable[[], float] = time.time) -> TokenOf:
     """Return what gives a portal's own token, or that of the app's install there, or else `only`,
-    which is that of the only portal."""
+    which is that of the only portal: None with a database, of which `directory` is a part."""
 
     def token_of(directory: Directory, portal_id: int) -> Secret | None:
         portal = directory.portals.get(portal_id)
@@ -52,7 +52,7 @@ class NoToken(HubSpotRefused):
         super().__init__(
             "the portal has no token, so HubSpot cannot be asked who a user is",
             f"give portals.{portal_id} a `token`, or set HUBSPOT_PORTAL_TOKEN if there is no other"
-            f" portal: {HOW}",
+            f" portal, and no database: {HOW}",
         )
 
 

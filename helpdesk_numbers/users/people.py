@@ -21,7 +21,7 @@ class People:
         """Where no directory is, the token is that of HUBSPOT_PORTAL_TOKEN."""
         token = settings.hubspot_portal_token
         if directory:
-            token = tokens(token)(directory, portal_id)
+            token = tokens(settings.only_token)(directory, portal_id)
         if not token:
             raise NoToken(portal_id)
         self._token: str = token
