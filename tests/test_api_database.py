@@ -17,6 +17,7 @@ from app import create_app
 from helpdesk_numbers.api import routes
 from helpdesk_numbers.api.routes import AT_ONCE
 from helpdesk_numbers.database.engine import POOL_SIZE
+from helpdesk_numbers.directory import database as directory
 from tests.support.accounts import wait_until
 from tests.support.postgres import KEY, new_database, postgres_to_stop
 
@@ -80,8 +81,9 @@ class Callers:
 
 
 def test_what_the_api_works_on_is_bounded_and_leaves_the_webhook_its_connections(
-    app: Flask,
+    app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(directory, "WAIT_S", 30.0)  # so that no machine is too slow for it
     fill(app)
     released, held = threading.Event(), list[str]()
     together = threading.Barrier(POOL_SIZE, timeout=30)
@@ -134,7 +136,6 @@ def test_what_the_api_works_on_is_bounded_and_leaves_the_webhook_its_connections
 def test_a_database_that_hangs_is_a_503_in_time_and_works_again_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(routes, "DATABASE_S", 1.0)
     with postgres_to_stop() as database, api(database.url) as app:
         fill(app)
         calls = [
@@ -142,19 +143,21 @@ def test_a_database_that_hangs_is_a_503_in_time_and_works_again_at_once(
             lambda: ask(app, "PUT", "/portals/101", {"accounts": []}),
             lambda: ask(app, "GET", "/audit"),
             lambda: ask(app, "POST", "/accounts/desk/test"),
+            lambda: ask(app, "GET", "/portals/999/numbers?userId=5"),
         ]
         for _ in range(AT_ONCE):  # so that each of them meets connections in the pool
             assert {*Callers([calls[0]] * AT_ONCE).wait()} == {200}
         database.hang()
         try:
-            for call in (*calls, *calls):  # more than there is room for
-                answer = Callers([call])
-                assert answer.wait() == [503]
-                body = answer.answers[0].get_json()
-                assert body["category"] == "DIRECTORY_UNAVAILABLE"
-                assert answer.answers[0].headers["Retry-After"]
-            assert {*Callers(calls[:3] * 3).wait()} <= {429, 503}
+            monkeypatch.setattr(routes, "DATABASE_S", 1.0)
+            for _ in range(2):  # in all, more than there is room for at a time
+                callers = Callers(calls)
+                assert {*callers.wait()} == {503}
+                for answer in callers.answers:
+                    assert answer.get_json()["category"] == "DIRECTORY_UNAVAILABLE"
+                    assert answer.headers["Retry-After"]
         finally:
+            monkeypatch.undo()
             database.go_on()
         assert {*Callers([calls[0], calls[2]] * 2).wait()} == {200}
         assert ask(app, "PUT", "/portals/101", {"accounts": []}).status_code == 200
