@@ -239,6 +239,16 @@ def test_etags_keep_one_change_from_undoing_another(ask: Ask) -> None:
     wrong(ask("PUT", "/portals/7/rules/users/6", {}, If_Match=portal), 412, "PRECONDITION_FAILED")
 
 
+def test_a_star_asks_whether_there_is_the_rule_and_not_the_portal(ask: Ask) -> None:
+    put(ask, "/portals/7", {"accounts": []})
+    rule = "/portals/7/rules/users/5"
+    wrong(ask("PUT", rule, {}, If_Match="*"), 412, "PRECONDITION_FAILED")
+    assert ask("PUT", rule, {}, If_None_Match="*").status_code == 201
+    wrong(ask("PUT", rule, {"names": []}, If_None_Match="*"), 412, "PRECONDITION_FAILED")
+    assert ask("PUT", rule, {"names": []}, If_Match="*").status_code == 200
+    assert ask("DELETE", rule, If_Match="*").status_code == 204
+
+
 def test_lists_come_in_parts(ask: Ask) -> None:
     for number in (5, 11, 7):
         put(ask, f"/accounts/a{number}", DESK)

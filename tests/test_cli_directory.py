@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from helpdesk_numbers.database.editing import editing
 from helpdesk_numbers.database.encryption import new_key
+from helpdesk_numbers.database.opening import open_database
 from helpdesk_numbers.database.schema import newest
 from helpdesk_numbers.service import Service
 from tests.support.commands import Done, here
@@ -67,6 +69,22 @@ def test_a_round_trip_changes_nothing(settings: dict[str, str], file: Path, tmp_
     file.write_text(plain)
     assert run({**other, **variables}, "directory", "import", str(file), "--apply").returncode == 0
     assert run(other, "directory", "export", "--with-secrets").stdout == whole
+
+
+def test_what_only_a_file_can_hold_is_not_imported(settings: dict[str, str], file: Path) -> None:
+    named = TEXT.replace("accounts.desk", 'accounts."front/desk"')
+    file.write_text(named.replace('"desk"', '"front/desk"'))
+    assert run(settings, "directory", "check", str(file)).returncode == 0
+    done = run(settings, "directory", "import", str(file))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "accounts.front/desk: a name has 1 to 100 characters" in done.stderr
+
+
+def test_who_only_looks_at_an_import_waits_for_nobody(settings: dict[str, str], file: Path) -> None:
+    database = open_database(Service(settings).settings)
+    with editing(database, "somebody else"):
+        assert "Would add" in run(settings, "directory", "import", str(file)).stdout
+    database.engine.dispose()
 
 
 def test_a_file_with_faults_changes_nothing(settings: dict[str, str], file: Path) -> None:

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 from flask import Request, Response
+from werkzeug.datastructures import ETags
 from werkzeug.exceptions import UnsupportedMediaType
 
-from helpdesk_numbers.database.editing import Editor, Reader, Stored, editing
+from helpdesk_numbers.database.editing import Editor, Reader, Stored, StoredRule, editing
 from helpdesk_numbers.database.engine import snapshot
 from helpdesk_numbers.database.hiding import HIDDEN
 from helpdesk_numbers.service import Service
@@ -88,20 +89,25 @@ class Call(NamedTuple):
         """Return how many are listed at most."""
         return self.whole_number("limit", 1, MOST_LISTED) or LISTED
 
-    def check_conditions(self, stored: Stored | None) -> None:
+    def check_conditions(self, stored: Stored | StoredRule | None) -> None:
         """Check If-Match and If-None-Match against what is there; APIError if one is not met.
 
-        A weak tag is as good as a strong one: proxies that compress weaken them.
+        A weak tag is as good as a strong one: proxies that compress weaken them. A rule has its
+        portal's tag, also before there is the rule; but * asks whether there is the rule.
         """
         tag = str(stored.revision) if stored else None
+        is_there = stored is not None and stored.table is not None
         headers, match, none_match = (
             self.request.headers,
             self.request.if_match,
             self.request.if_none_match,
         )
-        met = "If-Match" not in headers or (tag is not None and match.contains_weak(tag))
-        if "If-None-Match" in headers and tag is not None and none_match.contains_weak(tag):
-            met = False
+
+        def named(tags: ETags) -> bool:
+            return is_there if tags.star_tag else tag is not None and tags.contains_weak(tag)
+
+        met = "If-Match" not in headers or named(match)
+        met = met and not ("If-None-Match" in headers and named(none_match))
         if not met:
             message = "It is not as you know it: read it again, and make your change to that."
             raise APIError(412, "PRECONDITION_FAILED", message)

@@ -1,10 +1,8 @@
 """`/api/v1/portals`: accounts, users' and teams' rules, and what each user sees."""
 
-from typing import Any
-
 from flask import Response
 
-from helpdesk_numbers.database.editing import Stored
+from helpdesk_numbers.database.editing import Reader, Stored, StoredRule
 from helpdesk_numbers.directory.model import Directory
 from helpdesk_numbers.explain import describe
 from helpdesk_numbers.users.people import People
@@ -79,34 +77,38 @@ def _rules(kind: str, of: str) -> None:
     """Add the operations for the rules of users or of teams."""
     path, what = f"{PATH}/rules/{kind}/{{{of}}}", KINDS[kind]
 
-    def get(call: Call, portalId: str, **named: str) -> Response:  # noqa: N803
-        portal_id, asked = portal_id_in(portalId), named[of]
-        stored = _portal(call, portal_id)
-        key, rules = _key(stored.table, what, asked), stored.table.get(what, {})
-        if key not in rules:
+    def found(reader: Reader, portal_id: int, asked: str) -> StoredRule:
+        stored = reader.rule(portal_id, what, asked)
+        if stored is None:
+            raise not_found(f"The portal {portal_id}")
+        return stored
+
+    def there(stored: StoredRule) -> Stored:
+        if stored.table is None:
             raise not_found(f"A rule for this {what}")
-        return call.tagged(stored, rules[key])
+        return Stored(stored.table, stored.revision)
 
-    def put(call: Call, portalId: str, **named_: str) -> Response:  # noqa: N803
-        portal_id, rule = portal_id_in(portalId), call.table()
+    def get(call: Call, portalId: str, **parts: str) -> Response:  # noqa: N803
+        with call.reading() as reader:
+            stored = there(found(reader, portal_id_in(portalId), parts[of]))
+        return call.tagged(stored, stored.table)
+
+    def put(call: Call, portalId: str, **parts: str) -> Response:  # noqa: N803
+        portal_id, table = portal_id_in(portalId), call.table()
         with call.editing() as editor:
-            before = named(portal_id, editor.portal(portal_id))
+            before = found(editor, portal_id, parts[of])
             call.check_conditions(before)
-            key, rules = _key(before.table, what, named_[of]), before.table.get(what, {})
-            editor.put_portal(portal_id, {**before.table, what: {**rules, key: rule}})
-            stored = named(portal_id, editor.shown.portal(portal_id))
-        return call.tagged(stored, stored.table[what][key], 200 if key in rules else 201)
+            editor.put_rule(portal_id, what, before.key, table)
+            stored = there(found(editor, portal_id, before.key))
+        return call.tagged(stored, stored.table, 201 if before.table is None else 200)
 
-    def delete(call: Call, portalId: str, **named_: str) -> Response:  # noqa: N803
+    def delete(call: Call, portalId: str, **parts: str) -> Response:  # noqa: N803
         portal_id = portal_id_in(portalId)
         with call.editing() as editor:
-            before = named(portal_id, editor.portal(portal_id))
+            before = found(editor, portal_id, parts[of])
             call.check_conditions(before)
-            key, rules = _key(before.table, what, named_[of]), before.table.get(what, {})
-            if key not in rules:
-                raise not_found(f"A rule for this {what}")
-            left = {other: rule for other, rule in rules.items() if other != key}
-            editor.put_portal(portal_id, {**before.table, what: left})
+            there(before)
+            editor.remove_rule(portal_id, what, before.key)
         return Response(status=204)
 
     for view, verb in ((get, "Show"), (put, "Write"), (delete, "Remove")):
@@ -119,13 +121,6 @@ def _rules(kind: str, of: str) -> None:
 
 _rules("users", "user")
 _rules("teams", "team")
-
-
-def _key(portal: dict[str, Any], what: str, asked: str) -> str:
-    """The key of a rule as it is written in the portal, whatever the case."""
-    same = asked.strip().casefold()
-    keys = (key for key in portal.get(what, {}) if key.strip().casefold() == same)
-    return next(keys, asked.strip())
 
 
 @operation(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from helpdesk_numbers.database import transfer
 from helpdesk_numbers.database.editing import LOCK
 from helpdesk_numbers.database.engine import locked, snapshot
 from helpdesk_numbers.database.transfer import Change, Tables, apply, as_toml, changes, read, stored
@@ -63,7 +64,9 @@ def import_(file: Path, really: bool) -> None:
     encrypted. Without --apply it shows what would change.
     """
     after, database = _read(file), current_service().database
-    with progress.line() as show, locked(database.engine, LOCK) as connection:
+    transfer.check(after)
+    begin = locked(database.engine, LOCK) if really else snapshot(database.engine)
+    with progress.line() as show, begin as connection:
         show("reading the database")
         before = stored(connection, database.encryption)
         todo = changes(before, after)

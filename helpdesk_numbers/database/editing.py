@@ -1,6 +1,7 @@
-"""Changes of accounts and portals: checked by what checks a directory file, one after the other,
-and told in the audit. The commands and the management API make them."""
+"""Changes of accounts, portals and rules: checked by what checks a directory file, one after the
+other, and told in the audit. The commands and the management API make them."""
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -13,10 +14,11 @@ from providers.base.options import Faults, Problems
 from . import audit, rows
 from .encryption import Encryption
 from .engine import LOCK_S, locked
-from .hiding import HIDDEN
+from .hiding import unhide
 from .opening import Database
 from .rows import Table, Undeciphered
-from .tables import accounts, portal_accounts, portals
+from .storable import check_account, check_rules, is_name
+from .tables import accounts, portal_accounts, portals, rules
 
 LOCK = 5_721_377_294_118
 """The advisory lock's number, which is ours alone."""
@@ -46,6 +48,15 @@ class Stored(NamedTuple):
     revision: int
 
 
+class StoredRule(NamedTuple):
+    """A user's or team's rule: its key as it is written in the portal, else as asked for; its
+    table, None if there is no such rule; and the number of the portal's last change."""
+
+    key: str
+    table: Table | None
+    revision: int
+
+
 @contextmanager
 def editing(
     database: Database, who: str, environ: Mapping[str, str] | None = None
@@ -67,7 +78,7 @@ class Reader:
 
     def account(self, name: str) -> Stored | None:
         """Return the account of that name, None if there is none."""
-        if not _is_name(name):
+        if not is_name(name):
             return None
         return self._accounts(accounts.c.name == name, 1).get(name)
 
@@ -89,6 +100,23 @@ class Reader:
     def portals_after(self, portal_id: int, limit: int) -> dict[int, Stored]:
         """Return the next portals in the order of their ids."""
         return self._portals(portals.c.id > portal_id, limit)
+
+    def rule(self, portal_id: int, kind: str, key: str) -> StoredRule | None:
+        """Return the rule for a user or a team, `kind`, whatever the case of its key; None if there
+        is no such portal."""
+        active = (portals.c.id == portal_id) & (portals.c.state == "active")
+        revision = self._connection.scalar(select(portals.c.revision).where(active))
+        if revision is None:
+            return None
+        of_kind = (rules.c.portal_id == portal_id) & (rules.c.kind == kind)
+        same, key = key.strip().casefold(), key.strip()
+        for written in self._connection.scalars(select(rules.c.key).where(of_kind)):
+            if written.strip().casefold() == same:
+                found = self._connection.scalar(
+                    select(rules.c.rule).where(of_kind, rules.c.key == written)
+                )
+                return StoredRule(written, found and json.loads(found), revision)
+        return StoredRule(key, None, revision)
 
     def _portals(self, which: ColumnElement[bool], limit: int) -> dict[int, Stored]:
         which &= portals.c.state == "active"
@@ -124,9 +152,8 @@ class Editor(Reader):
         before = stored.table if stored else None
         problems = Problems()
         at = problems.at("accounts").at(name)
-        if not _is_name(name):
-            at.add("a name has 1 to 100 characters that can be seen")
-        table = _unhide(table, before, at)
+        check_account(name, table, at)
+        table = unhide(table, before, at)
         table = self._check("accounts", name, table, {}, problems)
         if before == table and not isinstance(before, Undeciphered):
             return False
@@ -142,14 +169,13 @@ class Editor(Reader):
         before = stored.table if stored else None
         problems = Problems()
         at = problems.at("portals").at(str(portal_id))
-        table = _unhide(rows.normal(table), before, at)
-        for kind in ("user", "team"):
-            rules = table.get(kind)
-            for key in rules if isinstance(rules, dict) else ():
-                if not key.isprintable():
-                    at.at(kind).at(ascii(key)).add("it has characters that cannot be seen")
+        table = unhide(rows.normal(table), before, at)
+        check_rules(table, at)
         if table.get("token") == "":
-            at.at("token").add(NOT_DECRYPTED)
+            lost = before is not None and before.get("token") == ""
+            at.at("token").add(
+                NOT_DECRYPTED if lost else "it is empty: leave it out if there is none"
+            )
         known = self._accounts_of(table)
         table = self._check("portals", str(portal_id), table, known, problems)
         if before == table:
@@ -157,6 +183,39 @@ class Editor(Reader):
         rows.put_portals(self._connection, self._encryption, {portal_id: table})
         self._record("portal", portal_id, before, table)
         return True
+
+    def put_rule(self, portal_id: int, kind: str, key: str, table: Mapping[str, Any]) -> bool:
+        """Make a rule of this table, in a portal that is there; return whether that changes
+        anything. The portal's other rules and its token are not looked at."""
+        before = self.rule(portal_id, kind, key)
+        asked = select(portal_accounts.c.account).where(portal_accounts.c.portal_id == portal_id)
+        names = [*self._connection.scalars(asked.order_by(portal_accounts.c.position))]
+        portal: Table = {"accounts": names, kind: {key: dict(table)}}
+        problems = Problems()
+        check_rules(portal, problems.at("portals").at(str(portal_id)))
+        known = self._accounts_of(portal)
+        rule = self._check("portals", str(portal_id), portal, known, problems)[kind][key]
+        if before and before.table == rule:
+            return False
+        rows.put_rule(self._connection, portal_id, kind, key, rule)
+        self._record_rule(portal_id, kind, key, before.table if before else None, rule)
+        return True
+
+    def remove_rule(self, portal_id: int, kind: str, key: str) -> bool:
+        """Remove a rule; return whether there was one."""
+        before = self.rule(portal_id, kind, key)
+        if before is None or before.table is None:
+            return False
+        rows.delete_rule(self._connection, portal_id, kind, before.key)
+        self._record_rule(portal_id, kind, before.key, before.table, None)
+        return True
+
+    def _record_rule(
+        self, portal_id: int, kind: str, key: str, before: Table | None, after: Table | None
+    ) -> None:
+        """Tell the audit what the portal had, and has, of this rule alone."""
+        had, has = ({} if rule is None else {kind: {key: rule}} for rule in (before, after))
+        self._record("portal", portal_id, had, has)
 
     def remove_account(self, name: str) -> bool:
         """Remove an account that no portal uses, else InUse; return whether there was one."""
@@ -181,21 +240,20 @@ class Editor(Reader):
     ) -> Table:
         """The table with its variables' values, if it is good."""
         table = resolve(table, self._environ, problems.at(kind).at(key))
-        if not problems.lines:
-            tables: dict[str, Any] = {"accounts": known, "portals": {}}
-            build({**tables, kind: {key: table}}, None, None, problems)
+        tables: dict[str, Any] = {"accounts": known, "portals": {}}
+        build({**tables, kind: {key: table}}, None, None, problems)
         if faults := [line for line in problems.lines if line.place.startswith(f"{kind}.")]:
             raise Faults(faults)
         return {key: _without_nulls(value) for key, value in table.items() if value is not None}
 
     def _check_portals(self, name: str, table: Table) -> None:
         """Numbers in rules are national where all accounts are of one country."""
-        portals = rows.all_portals(self._connection, self._encryption, self._portals_using(name))
-        named = {one for portal in portals.values() for one in portal["accounts"]}
-        known = rows.all_accounts(self._connection, self._encryption, named)
+        using = rows.all_portals(self._connection, None, self._portals_using(name))
+        named = {one for portal in using.values() for one in portal["accounts"]}
+        known = rows.all_accounts(self._connection, None, named)
         tables = {
             "accounts": {**known, name: table},
-            "portals": {str(k): v for k, v in portals.items()},
+            "portals": {str(portal_id): portal for portal_id, portal in using.items()},
         }
         problems = Problems()
         build(tables, None, None, problems)
@@ -203,9 +261,10 @@ class Editor(Reader):
             raise Faults(faults)
 
     def _accounts_of(self, portal: Table) -> dict[str, Table]:
+        """The accounts that a portal names, without their secrets: rules need their countries."""
         named = portal.get("accounts")
-        names = filter(_is_name, named if isinstance(named, list) else ())
-        return rows.all_accounts(self._connection, self._encryption, names)
+        names = filter(is_name, named if isinstance(named, list) else ())
+        return rows.all_accounts(self._connection, None, names)
 
     def _portals_using(self, name: str, most: int | None = None) -> list[int]:
         asked = select(portal_accounts.c.portal_id).where(portal_accounts.c.account == name)
@@ -217,40 +276,8 @@ class Editor(Reader):
         audit.record(self._connection, self._who, [audit.Entry(kind, name, before, after)])
 
 
-def _is_name(name: object) -> bool:
-    """Whether an account can be called that. PostgreSQL has no text with a null character."""
-    if not isinstance(name, str) or not 0 < len(name) <= 100:
-        return False
-    return name.isprintable() and name == name.strip()
-
-
 def _without_nulls(value: Any) -> Any:
     """The value less what is null in its tables: TOML has none."""
     if isinstance(value, dict):
         return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
     return [*map(_without_nulls, value)] if isinstance(value, list) else value
-
-
-def _unhide(table: Mapping[str, Any], before: Table | None, problems: Problems) -> Table:
-    """The table with the secrets that are stored where it has HIDDEN.
-
-    They stay with the provider and the addresses that they were given for: else who may write them
-    could have them sent elsewhere, and so read them.
-    """
-    stored, given = dict(before or {}), dict(table)
-    moved = [
-        option
-        for option in stored.keys() | given.keys()
-        if (option == "provider" or option.endswith("url"))
-        and stored.get(option) != given.get(option)
-    ]
-    for option, value in table.items():
-        if value == HIDDEN:
-            if before is None or not stored.get(option):
-                problems.at(option).add(
-                    "*** stands for what is stored, which cannot be had: give it"
-                )
-            elif moved:
-                problems.at(option).add(f"give it anew, for {min(moved)} is another one")
-            given[option] = stored.get(option)
-    return given

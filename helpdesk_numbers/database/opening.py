@@ -49,11 +49,17 @@ def open_database(settings: Settings) -> Database:
     return database
 
 
+LOCK_NOT_AVAILABLE = "55P03"
+"""https://www.postgresql.org/docs/current/errcodes-appendix.html"""
+
+
 def why(error: SQLAlchemyError) -> str:
     """Return in words why the database did not do it, without a value of any row."""
     if isinstance(error, OutcomeUnknown):
         return f"it is not known whether the change was made: {error}"
     original: object = getattr(error, "orig", None) or error
+    if getattr(original, "sqlstate", "") == LOCK_NOT_AVAILABLE or "is locked" in str(original):
+        return "somebody else is changing the directory just now: try again"
     text = type(original).__name__
     if isinstance(error, OperationalError | ProgrammingError):  # others quote what was written
         diagnosis = getattr(original, "diag", None)  # of a connection that was not made: nothing

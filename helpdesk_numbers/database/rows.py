@@ -188,6 +188,23 @@ def delete_portals(connection: Connection, portal_ids: Sequence[int]) -> int:
     )
 
 
+def put_rule(
+    connection: Connection, portal_id: int, kind: str, key: str, rule: Mapping[str, Any]
+) -> None:
+    """Write one rule of a portal that is there."""
+    delete_rule(connection, portal_id, kind, key)
+    row = {"portal_id": portal_id, "kind": kind, "key": key, "rule": json.dumps(rule)}
+    connection.execute(insert(rules), [row])
+
+
+def delete_rule(connection: Connection, portal_id: int, kind: str, key: str) -> None:
+    """Delete one rule; the portal counts as changed."""
+    which = (rules.c.portal_id == portal_id) & (rules.c.kind == kind) & (rules.c.key == key)
+    connection.execute(delete(rules).where(which))
+    number = next_revision(connection)
+    connection.execute(update(portals).where(portals.c.id == portal_id).values(revision=number))
+
+
 def _delete_inner(connection: Connection, portal_ids: Sequence[int]) -> None:
     for inner in (portal_accounts, rules):
         for some in _chunks(portal_ids):

@@ -13,6 +13,7 @@ from . import audit, rows
 from .encryption import Encryption
 from .hiding import split_secrets
 from .rows import Table
+from .storable import check_account, check_rules
 
 
 class Tables(NamedTuple):
@@ -43,6 +44,17 @@ def read(tables: Mapping[str, Any], environ: Mapping[str, str]) -> Tables:
     resolved = resolve(tables, environ, problems)
     portals = {int(number): rows.normal(table) for number, table in resolved["portals"].items()}
     return Tables(resolved.get("accounts", {}), portals)
+
+
+def check(tables: Tables) -> None:
+    """Check that the database can hold these tables; Faults names what it cannot."""
+    problems = Problems()
+    for name, table in tables.accounts.items():
+        check_account(name, table, problems.at("accounts").at(name))
+    for portal_id, table in tables.portals.items():
+        check_rules(table, problems.at("portals").at(str(portal_id)))
+    if problems.lines:
+        raise Faults(problems.lines)
 
 
 def stored(connection: Connection, encryption: Encryption | None) -> Tables:
