@@ -9,7 +9,7 @@ https://developers.hubspot.com/docs/api-reference/latest/account/settings/user-p
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache, partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -113,6 +113,17 @@ class _Page(msgspec.Struct):
         return str(following.after or "") if following else ""
 
 
+class UsersPage(NamedTuple):
+    """A part of a portal's users; `after` is the cursor of the next one, empty at the end."""
+
+    users: list[HubSpotUser]
+    after: str
+
+
+class UnknownCursor(ValueError):
+    """HubSpot does not take the cursor that a list was to go on with."""
+
+
 class UsersAPI:
     """HubSpot's users, found with a token of their portal. One serves all portals.
 
@@ -143,21 +154,25 @@ class UsersAPI:
             return _asked_for(user_id, _with_teams(found, names))
         return None if refused else self._find_owner(send, token, user_id, archived=True)
 
-    def pages(self, send: Send, token: str) -> Iterator[list[HubSpotUser]]:
-        """Yield all active users of the token's portal, page by page."""
+    def pages(
+        self, send: Send, token: str, after: str = "", size: int = PAGE_SIZE
+    ) -> Iterator[UsersPage]:
+        """Yield all active users of the token's portal, page by page; with `after`, what follows
+        that cursor, or UnknownCursor is raised."""
+        wanted = {"after": after} if after else {}
         try:
-            for records in self._pages(send, token, self._owners, archived="false"):
-                owners = (owner.user() for owner in _readable(records, _Owner))
-                yield list(filter(None, owners))
+            for page in self._pages(send, token, self._owners, size, archived="false", **wanted):
+                owners = (owner.user() for owner in _readable(page.results, _Owner))
+                yield UsersPage([*filter(None, owners)], page.after())
             return
         except HubSpotRefused as error:
             refused = _of_a_scope(error)
         names = cache(partial(self._team_names, send, token))
         try:
-            for records in self._pages(send, token, self._settings):
-                found = _readable(records, _SettingsUser)
+            for page in self._pages(send, token, self._settings, size, **wanted):
+                found = _readable(page.results, _SettingsUser)
                 users = (_with_teams(user, names) for user in found)
-                yield list(filter(None, users))
+                yield UsersPage([*filter(None, users)], page.after())
         except HubSpotRefused:
             raise refused from None
 
@@ -169,7 +184,7 @@ class UsersAPI:
             for owner in _readable(records, _Owner):
                 if (user := owner.user()) and user.has_address(email):
                     return user
-        users = (user for page in self.pages(send, token) for user in page)
+        users = (user for page in self.pages(send, token) for user in page.users)
         return next((user for user in users if user.has_address(email)), None)
 
     def _find_owner(
@@ -187,18 +202,19 @@ class UsersAPI:
                 return {str(team.id): team.name for team in teams}
         return {}
 
-    def _pages(
-        self, send: Send, token: str, api: API, **wanted: str
-    ) -> Iterator[list[msgspec.Raw]]:
-        seen, size = {""}, PAGE_SIZE
+    def _pages(self, send: Send, token: str, api: API, size: int, **wanted: str) -> Iterator[_Page]:
+        seen, given = {""}, wanted.get("after")
         for _ in range(MOST_PAGES):
             params = {"limit": str(size), **wanted}
-            answer = api.get(send, token, "", params, may_be_400=size > SURE_PAGE_SIZE)
+            may_be_400 = size > SURE_PAGE_SIZE or bool(given and wanted["after"] == given)
+            answer = api.get(send, token, "", params, may_be_400=may_be_400)
             if answer is None or answer.status == 400:
+                if size <= SURE_PAGE_SIZE:
+                    raise UnknownCursor
                 size = SURE_PAGE_SIZE
                 continue
             page = decode(answer.body, _Page)
-            yield page.results
+            yield page
             wanted["after"] = page.after()
             if not wanted["after"]:
                 return

@@ -15,6 +15,7 @@ from helpdesk_numbers.api import routes
 from helpdesk_numbers.settings import ConfigurationError
 from providers.testing.carrier import Carrier
 from tests.support.carrier import SID, TOKEN
+from tests.support.described import Described
 from tests.support.hubspot_users import TOKEN as PORTAL_TOKEN
 from tests.support.hubspot_users import HubSpotUsers, Person
 from tests.support.postgres import KEY
@@ -41,14 +42,18 @@ def settings(database_url: str) -> dict[str, str]:
 @pytest.fixture
 def make(settings: dict[str, str]) -> Iterator[Callable[[], Flask]]:
     made: list[Flask] = []
+    described = Described()
 
     def make() -> Flask:
-        made.append(create_app(settings))
-        return made[-1]
+        app = create_app(settings)
+        app.after_request(described)
+        made.append(app)
+        return app
 
     yield make
     for app in made:
         app.extensions["helpdesk_numbers"].close()
+    assert not described.faults
 
 
 @pytest.fixture
@@ -249,6 +254,12 @@ def test_a_star_asks_whether_there_is_the_rule_and_not_the_portal(ask: Ask) -> N
     assert ask("DELETE", rule, If_Match="*").status_code == 204
 
 
+def test_a_parameter_that_there_is_not_is_told(ask: Ask) -> None:
+    said = wrong(ask("GET", "/accounts?limt=5"), 400, "VALIDATION_ERROR")["message"]
+    assert said == "there is no parameter 'limt' here (did you mean 'limit'?)"
+    wrong(ask("DELETE", "/accounts/desk?force=1"), 400, "VALIDATION_ERROR")
+
+
 def test_lists_come_in_parts(ask: Ask) -> None:
     for number in (5, 11, 7):
         put(ask, f"/accounts/a{number}", DESK)
@@ -348,6 +359,11 @@ def test_users_are_hubspot_s_with_the_rule_that_holds(
         seen = get("/portals/7/numbers?email=Anna@acme.example").get_json()
         assert (seen["userId"], len(seen["phoneNumbers"])) == (1001, 1)
         wrong(get("/portals/7/numbers?email=nobody@acme.example"), 404, "OBJECT_NOT_FOUND")
+        first = get("/portals/7/users?limit=1").get_json()
+        rest = get(f"/portals/7/users?after={first['paging']['next']['after']}").get_json()
+        assert [one["userId"] for one in first["results"] + rest["results"]] == [1001, 1002]
+        assert "paging" not in rest
+        wrong(get("/portals/7/users?after=rubbish"), 400, "VALIDATION_ERROR")
         put(ask, "/portals/7", {"accounts": ["desk"]})
         assert "token" in wrong(get("/portals/7/users"), 409, "CONFLICT")["message"]
         put(ask, "/portals/7", {"accounts": ["desk"], "token": "pat-na1-wrong"})
@@ -415,6 +431,16 @@ def test_the_description_is_openapi_and_knows_every_provider(ask: Ask) -> None:
         for operation in path.values()
     }
     assert {"put_account", "put_portal", "put_user_rule", "preview", "list_changes"} <= names
+
+
+def test_a_broken_adapter_leaves_the_rest_described(
+    app: Flask, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [*providers.names(), "broken"]
+    monkeypatch.setattr(providers, "names", lambda: names)
+    account = ask("GET", "/openapi.json").get_json()["components"]["schemas"]["Account"]
+    assert account["description"].endswith("broken: broken.")
+    assert [one["title"] for one in account["oneOf"]] == names[:-1]
 
 
 @pytest.mark.parametrize(

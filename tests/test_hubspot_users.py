@@ -158,14 +158,14 @@ def test_the_settings_do_where_the_token_may_not_read_owners(
     assert user
     assert user.emails == ("ben@acme.example",)
     assert api.find(send, TOKEN, 7) is None
-    assert [len(page) for page in api.pages(send, TOKEN)] == [12]
+    assert [len(page.users) for page in api.pages(send, TOKEN)] == [12]
 
 
 def test_a_queue_is_nobody(hubspot: HubSpotUsers, send: Send) -> None:
     hubspot.persons.append(Person(66, "queue@acme.example", type="QUEUE"))
     api = UsersAPI()
     assert api.find(send, TOKEN, 66) is None
-    assert 66 not in {user.id for page in api.pages(send, TOKEN) for user in page}
+    assert 66 not in {user.id for page in api.pages(send, TOKEN) for user in page.users}
 
 
 @pytest.mark.parametrize("email", [None, "", "  "])
@@ -265,7 +265,7 @@ def test_all_users_come_page_by_page_by_the_largest_page_that_hubspot_takes(
     hubspot.persons, hubspot.most = people(range(1, 1202)), most
     came = list(UsersAPI().pages(send, TOKEN))
     assert len(came) == pages
-    assert [user.id for page in came for user in page] == list(range(1, 1202))
+    assert [user.id for page in came for user in page.users] == list(range(1, 1202))
 
 
 def test_an_odd_record_does_not_cost_the_others(hubspot: HubSpotUsers, send: Send) -> None:
@@ -273,7 +273,7 @@ def test_an_odd_record_does_not_cost_the_others(hubspot: HubSpotUsers, send: Sen
     odd: list[Any] = [{"userId": 6, "email": {}}, None, {"id": "2", "userId": None}, good]
     hubspot.then = [Reply({"results": odd})]
     (page,) = UsersAPI().pages(send, TOKEN)
-    assert [user.id for user in page] == [5]
+    assert [user.id for user in page.users] == [5]
 
 
 def test_pages_that_lead_back_have_an_end(hubspot: HubSpotUsers, send: Send) -> None:

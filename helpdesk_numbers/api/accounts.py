@@ -12,11 +12,8 @@ from helpdesk_numbers.remedies import in_words
 from providers import ProviderError
 from providers.base.options import Problems
 
-from .call import APIError, Call, as_json, not_found
+from .call import LIVE_S, APIError, Call, as_json, not_found
 from .operations import listed, operation, schema
-
-TEST_S = 20.0
-"""What a test gets, below the 30 s after which platforms break a request off."""
 
 ACCOUNT = schema("Account")
 NAME = {"type": "string"}
@@ -67,7 +64,7 @@ def put_account(call: Call, name: str) -> Response:
     return call.tagged(stored, stored.table, 200 if before else 201)
 
 
-@operation("DELETE", "/accounts/{name}", {204: None})
+@operation("DELETE", "/accounts/{name}", {204: None}, fails=(409,))
 def delete_account(call: Call, name: str) -> Response:
     """Remove an account that no portal uses."""
     with call.editing() as editor:
@@ -94,7 +91,7 @@ def test_account(call: Call, name: str) -> Response:
     if account is None:
         return _tested("refused", problems.lines[0], anew)
     try:
-        numbers = list_with_timeout(account, TEST_S)
+        numbers = list_with_timeout(account, LIVE_S)
     except ProviderError as error:
         return _tested(error.outcome, *in_words(error))
     usable = sum(judge(number, account.options.country).reason is None for number in numbers)

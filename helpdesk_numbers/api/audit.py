@@ -19,14 +19,13 @@ from .operations import operation, results, schema
         "account": {"type": "string"},
         "portalId": {"type": "integer", "minimum": 1, "maximum": MAX_ID - 1},
     },
+    fails=(422,),
 )
 def list_changes(call: Call) -> Response:
     """List changes, the newest first; of one account or portal alone if it is named."""
     limit, after = call.limit(), call.whole_number("after", 1, MAX_ID - 1)
-    account, portal_id = (
-        call.request.args.get("account"),
-        call.whole_number("portalId", 1, MAX_ID - 1),
-    )
+    account = call.request.args.get("account")
+    portal_id = call.whole_number("portalId", 1, MAX_ID - 1)
     if account is not None and portal_id:
         raise APIError(422, "VALIDATION_ERROR", "Give account or portalId, and not both.")
     of = {"kind": "portal", "name": str(portal_id)} if portal_id else {}

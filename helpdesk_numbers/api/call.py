@@ -1,7 +1,7 @@
 """What an operation of the management API is given, and what it answers with."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NamedTuple
 
@@ -16,9 +16,12 @@ from helpdesk_numbers.database.hiding import HIDDEN
 from helpdesk_numbers.service import Service
 from helpdesk_numbers.webhook import read_body
 from hubspot.schema import MAX_ID
-from providers.base.options import Secret
+from providers.base.options import Secret, did_you_mean
 
 MOST_LISTED, LISTED = 1_000, 100
+
+LIVE_S = 20.0
+"""What carriers and HubSpot get, below the 30 s after which platforms break a request off."""
 
 
 class APIError(Exception):
@@ -64,6 +67,12 @@ class Call(NamedTuple):
     def editing(self) -> AbstractContextManager[Editor]:
         """Begin to change accounts and portals. No value may be a variable's, `env:NAME`."""
         return editing(self.service.database, self.who)
+
+    def check_query(self, known: Iterable[str]) -> None:
+        """Check that the query has no other parameter: one that is misspelt would do nothing."""
+        for name in self.request.args:
+            if name not in known:
+                raise bad(f"there is no parameter {name!r} here{did_you_mean(name, known)}")
 
     def table(self) -> dict[str, Any]:
         """Return the body: a directory file's table as JSON."""
@@ -124,9 +133,13 @@ class Call(NamedTuple):
 
     def page(self, results: list[dict[str, Any]], limit: int, after: object) -> Response:
         """Return a part of a list; `after` is what the next part begins after."""
-        if len(results) < limit:
-            return as_json({"results": results})
-        return as_json({"results": results, "paging": {"next": {"after": str(after)}}})
+        return as_page(results, after if len(results) == limit else None)
+
+
+def as_page(results: list[dict[str, Any]], after: object) -> Response:
+    """Return a part of a list, and what the next part begins after, if there is one."""
+    paging = {"paging": {"next": {"after": str(after)}}} if after else {}
+    return as_json({"results": results, **paging})
 
 
 def as_json(value: object, status: int = 200) -> Response:

@@ -15,7 +15,7 @@ from hubspot.schema import MAX_ID
 from providers.base.options import Secret, describe, fields_of, is_secret
 
 from .call import LISTED, MOST_LISTED
-from .operations import Operation, Schema
+from .operations import Operation, Schema, schema
 
 TEXT: Schema = {"type": "string"}
 FAILURES = {
@@ -32,6 +32,7 @@ FAILURES = {
     502: "HubSpot refused the portal's token.",
     503: "The database, or HubSpot, cannot be reached now: Retry-After says when to try again.",
 }
+TAGGED = [schema(name) for name in ("Account", "Portal", "Rule")]
 ETAG: Schema = {"ETag": {"description": "the number of the last change", "schema": TEXT}}
 
 
@@ -59,6 +60,7 @@ def document(operations: Iterable[Operation], prefix: str) -> dict[str, Any]:
 
 def _operation(operation: Operation) -> dict[str, Any]:
     changes = operation.method in ("PUT", "DELETE")
+    tagged = any(shown in TAGGED for shown in operation.answers.values())
     named = re.findall(r"{(\w+)}", operation.path)
     parameters: list[dict[str, Any]] = [
         {"name": name, "in": "path", "required": True, "schema": _part(name)} for name in named
@@ -66,17 +68,13 @@ def _operation(operation: Operation) -> dict[str, Any]:
     parameters += [
         {"name": name, "in": "query", "schema": kind} for name, kind in operation.query.items()
     ]
-    if changes:
-        parameters += [
-            {"name": name, "in": "header", "schema": TEXT} for name in ("If-Match", "If-None-Match")
-        ]
+    conditions = ("If-Match", "If-None-Match") if changes else ("If-None-Match",) if tagged else ()
+    parameters += [{"name": name, "in": "header", "schema": TEXT} for name in conditions]
     failures = {400, 401, 414, 429, 503} | ({404} if named else set())
-    failures |= {409, 412} if changes else set()
-    failures |= {413, 415} if operation.body else set()
-    failures |= {422} if operation.body or operation.query else set()
-    failures |= {409, 502} if operation.live else set()
-    tagged = 201 in operation.answers or changes
-    answers = {
+    failures |= {412} if changes else set()
+    failures |= {413, 415, 422} if operation.body else set()
+    failures |= {*operation.fails}
+    answers: dict[str, Any] = {
         str(status): {
             "description": "Done." if kind is None else operation.summary,
             **({"content": {"application/json": {"schema": kind}}} if kind else {}),
@@ -84,6 +82,8 @@ def _operation(operation: Operation) -> dict[str, Any]:
         }
         for status, kind in operation.answers.items()
     }
+    if tagged and not changes:
+        answers["304"] = {"description": "It is as If-None-Match says.", "headers": ETAG}
     problem = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
     answers |= {
         str(status): {"description": FAILURES[status], "content": problem}
@@ -125,10 +125,16 @@ def schemas() -> dict[str, Any]:
             "team": {**rules, "description": "rules by the name or id of a HubSpot team"},
         },
     }
-    kinds = {name: _account(name) for name in providers.names()}
+    kinds, broken = [], []
+    for name in providers.names():
+        try:
+            kinds.append(_account(name))
+        except Exception:  # whatever a stranger's adapter does
+            broken.append(name)
+    left_out = f"Not described, for its adapter is broken: {', '.join(broken)}." if broken else ""
     whole, texts = {"type": "integer"}, {"type": "array", "items": TEXT}
     return {
-        "Account": {"oneOf": [*kinds.values()]},
+        "Account": {"oneOf": kinds, **({"description": left_out} if left_out else {})},
         "Portal": portal,
         "Rule": rule,
         "Limit": {
@@ -147,17 +153,40 @@ def schemas() -> dict[str, Any]:
         "Preview": _object(
             portalId=whole,
             userId=whole,
+            source={"enum": ["live", "partial", "last-known-good", None]},
             why=TEXT,
+            who=_object(how=TEXT, ms=_or_null("number"), name=_or_null("string"))
+            | {"description": "whom HubSpot says the user to be, and how that became known"},
             phoneNumbers=_list(),
             leftOut=_list(),
             accounts=_list(),
         ),
-        "User": _object(userId=whole, name=TEXT, emails=texts, teams=texts, rule=TEXT),
-        "Change": _object(id=whole, at={"type": "number"}, who=TEXT, kind=TEXT, name=TEXT),
-        "Error": _object(
-            status={"const": "error"}, message=TEXT, correlationId=TEXT, category=TEXT
+        "User": _object(
+            userId=whole, name=_or_null("string"), emails=texts, teams=texts, rule=TEXT
         ),
+        "Change": _object(
+            id=whole,
+            at={"type": "number", "description": "seconds since 1970"},
+            who=TEXT,
+            kind={"enum": ["account", "portal"]},
+            name=TEXT,
+            before=_or_null("object"),
+            after=_or_null("object"),
+        ),
+        "Error": _error(),
     }
+
+
+def _error() -> Schema:
+    """The schema of HubSpot's error shape; `errors` are there where a body has faults."""
+    one = {"type": "object", "required": ["message"], "properties": {"message": TEXT, "in": TEXT}}
+    error = _object(status={"const": "error"}, message=TEXT, correlationId=TEXT, category=TEXT)
+    error["properties"]["errors"] = {"type": "array", "items": one}
+    return error
+
+
+def _or_null(kind: str) -> Schema:
+    return {"type": [kind, "null"]}
 
 
 def _list() -> Schema:

@@ -1,7 +1,7 @@
 """The operations of the management API as they are written down: a function each, with what its
 description says of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from flask import Response
@@ -12,7 +12,8 @@ View = Callable[..., Response]
 
 class Operation(NamedTuple):
     """One operation. `path` is written as OpenAPI has it; of `answers`, each has a schema, or none
-    if it has no body. One that is `live` asks a carrier or HubSpot."""
+    if it has no body. `fails` are statuses of failures that others of its kind do not have. One
+    that is `live` asks a carrier or HubSpot."""
 
     method: str
     path: str
@@ -20,6 +21,7 @@ class Operation(NamedTuple):
     answers: Mapping[int, Schema | None]
     query: Mapping[str, Schema]
     body: Schema | None
+    fails: Sequence[int]
     live: bool
 
     @property
@@ -38,12 +40,13 @@ def operation(
     *,
     query: Mapping[str, Schema] | None = None,
     body: Schema | None = None,
+    fails: Sequence[int] = (),
     live: bool = False,
 ) -> Callable[[View], View]:
     """Return what makes a function an operation: it takes a Call and the path's parts."""
 
     def add(view: View) -> View:
-        OPERATIONS.append(Operation(method, path, view, answers, query or {}, body, live))
+        OPERATIONS.append(Operation(method, path, view, answers, query or {}, body, fails, live))
         return view
 
     return add

@@ -8,8 +8,10 @@ from helpdesk_numbers.explain import describe
 from helpdesk_numbers.users.people import People
 from hubspot.errors import LookupFailed
 from hubspot.schema import MAX_ID
+from hubspot.users import UnknownCursor
+from providers.base.provider import Deadline
 
-from .call import APIError, Call, as_json, not_found, portal_id_in
+from .call import LIVE_S, APIError, Call, as_json, as_page, bad, not_found, portal_id_in
 from .operations import listed, operation, results, schema
 
 PORTAL, RULE = schema("Portal"), schema("Rule")
@@ -128,6 +130,7 @@ _rules("teams", "team")
     f"{PATH}/numbers",
     {200: schema("Preview")},
     query={"userId": ID, "email": {"type": "string"}},
+    fails=(409, 422, 502),
     live=True,
 )
 def preview(call: Call, portalId: str) -> Response:  # noqa: N803
@@ -138,7 +141,7 @@ def preview(call: Call, portalId: str) -> Response:  # noqa: N803
         raise APIError(422, "VALIDATION_ERROR", "Give userId or email, and not both.")
     directory = _directory(call, portal_id)
     if user_id is None:
-        found = People(call.service.settings, directory, portal_id).find_by_email(email or "")
+        found = _people(call, directory, portal_id).find_by_email(email or "")
         if found is None:
             raise not_found("An active user of the portal with this address")
         user_id = found.id
@@ -146,13 +149,25 @@ def preview(call: Call, portalId: str) -> Response:  # noqa: N803
     return as_json(describe(result, portal_id, user_id, left_out=True))
 
 
-@operation("GET", f"{PATH}/users", {200: results(schema("User"))}, live=True)
+@operation(
+    "GET",
+    f"{PATH}/users",
+    {200: results(schema("User"), schema("Paging"))},
+    query={"limit": schema("Limit"), "after": {"type": "string"}},
+    fails=(409, 502),
+    live=True,
+)
 def list_users(call: Call, portalId: str) -> Response:  # noqa: N803
     """List the portal's users in HubSpot, and the rule that holds for each."""
-    portal_id = portal_id_in(portalId)
+    portal_id, limit = portal_id_in(portalId), call.limit()
     directory = _directory(call, portal_id)
+    people = _people(call, directory, portal_id)
+    try:
+        users, after = people.page(call.request.args.get("after", ""), limit)
+    except UnknownCursor:
+        raise bad("after must be what paging.next.after said.") from None
     shown = []
-    for user in People(call.service.settings, directory, portal_id).all():
+    for user in users:
         try:
             _, rule = directory.grants(portal_id, user.id, user)
         except LookupFailed as error:
@@ -166,7 +181,11 @@ def list_users(call: Call, portalId: str) -> Response:  # noqa: N803
                 "rule": rule,
             }
         )
-    return as_json({"results": shown})
+    return as_page(shown, after)
+
+
+def _people(call: Call, directory: Directory, portal_id: int) -> People:
+    return People(call.service.settings, directory, portal_id, Deadline(LIVE_S))
 
 
 def _portal(call: Call, portal_id: int) -> Stored:

@@ -3,7 +3,9 @@
 import hashlib
 import hmac
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache, partial
 from threading import BoundedSemaphore
 from typing import Any
 
@@ -56,20 +58,27 @@ class _Door:
             raise APIError(401, "INVALID_AUTHENTICATION", message, headers)
         return given
 
-    def call(self, operation: Operation, service: Service, parts: dict[str, Any]) -> Response:
-        """Return the operation's answer, unless there are too many."""
+    @contextmanager
+    def room(self, *, live: bool = False) -> Iterator[str]:
+        """Begin to work on a request, of whom is given; APIError if there are too many."""
         fields = logs.log_fields(request.environ)
         digest = self.who(request.headers.get("Authorization", ""))
         fields["admin"] = who = digest.hex()[:8]
-        room = self._room[operation.live]
+        room = self._room[live]
         if not self._budgets[digest].take(time.monotonic()) or not room.acquire(blocking=False):
             message = "Too many requests at a time; try again in a second."
             raise APIError(429, "RATE_LIMITS", message, {"Retry-After": "1"})
         try:
-            with within(DATABASE_S):
-                return operation.view(Call(request, service, f"token {who}"), **parts)
+            yield f"token {who}"
         finally:
             room.release()
+
+    def call(self, operation: Operation, service: Service, parts: dict[str, Any]) -> Response:
+        """Return the operation's answer; APIError as `room` does."""
+        with self.room(live=operation.live) as who, within(DATABASE_S):
+            call = Call(request, service, who)
+            call.check_query(operation.query)
+            return operation.view(call, **parts)
 
 
 def _digest(token: str) -> bytes:
@@ -80,6 +89,7 @@ def blueprint(service: Service) -> Blueprint:
     """Return the routes, for who has one of ADMIN_TOKENS."""
     routes = Blueprint("api", __name__, url_prefix=PREFIX)
     door = _Door(service.settings.admin_tokens)
+    described = cache(partial(document, OPERATIONS, PREFIX))
 
     @routes.before_request
     def hide_names() -> None:  # an address may be in the path
@@ -88,8 +98,8 @@ def blueprint(service: Service) -> Blueprint:
 
     @routes.get("/openapi.json")
     def openapi() -> Response:
-        door.who(request.headers.get("Authorization", ""))
-        return as_json(document(OPERATIONS, PREFIX))
+        with door.room():
+            return as_json(described())
 
     for operation in OPERATIONS:
         _add(routes, door, operation, service)

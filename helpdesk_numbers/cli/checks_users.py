@@ -67,7 +67,7 @@ def _one_user(name: str, send_by: SendBy, token: str, scopes: str) -> Finding:
     """Whether HubSpot names the portal's users, and finds one of them by id."""
     send, api = send_by(Deadline(QUESTION_S)), UsersAPI()
     try:
-        users = next(api.pages(send, token), [])
+        users = next(api.pages(send, token)).users
         if not users:
             return Finding(name, None, "HubSpot has no users in this portal")
         began = time.perf_counter()

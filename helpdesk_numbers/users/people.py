@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from helpdesk_numbers.directory.model import Directory
 from helpdesk_numbers.settings import Settings
 from hubspot.api import Answer
-from hubspot.users import HubSpotUser, UsersAPI
+from hubspot.users import PAGE_SIZE, HubSpotUser, UsersAPI, UsersPage
 from providers.base.provider import Deadline
 
 from .asking import NoToken, sender, tokens
@@ -17,8 +17,15 @@ QUESTION_S = 20.0
 class People:
     """HubSpot's users of one portal. All of it raises LookupFailed."""
 
-    def __init__(self, settings: Settings, directory: Directory | None, portal_id: int) -> None:
-        """Where no directory is, the token is that of HUBSPOT_PORTAL_TOKEN."""
+    def __init__(
+        self,
+        settings: Settings,
+        directory: Directory | None,
+        portal_id: int,
+        deadline: Deadline | None = None,
+    ) -> None:
+        """Where no directory is, the token is that of HUBSPOT_PORTAL_TOKEN. All answers are due by
+        the deadline; without one, each in QUESTION_S."""
         token = settings.hubspot_portal_token
         if directory:
             token = tokens(settings.only_token)(directory, portal_id)
@@ -26,7 +33,7 @@ class People:
             raise NoToken(portal_id)
         self._token: str = token
         self._send_by = sender(settings.hubspot_api_base_url)
-        self._api = UsersAPI()
+        self._api, self._deadline = UsersAPI(), deadline
 
     def find_by_email(self, email: str) -> HubSpotUser | None:
         """Return the portal's active user with this address, None if there is none."""
@@ -35,7 +42,12 @@ class People:
     def all(self) -> Iterator[HubSpotUser]:
         """Yield all active users of the portal."""
         for page in self._api.pages(self._send, self._token):
-            yield from page
+            yield from page.users
+
+    def page(self, after: str, most: int) -> UsersPage:
+        """Return the active users that follow a cursor, empty at the begin, as far as HubSpot gives
+        them at once; raises UnknownCursor."""
+        return next(self._api.pages(self._send, self._token, after, min(most, PAGE_SIZE)))
 
     def _send(self, target: str, headers: Mapping[str, str]) -> Answer:
-        return self._send_by(Deadline(QUESTION_S))(target, headers)
+        return self._send_by(self._deadline or Deadline(QUESTION_S))(target, headers)

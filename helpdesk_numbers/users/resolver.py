@@ -206,7 +206,7 @@ class Resolver:
         try:
             if user_id is None:
                 listed = 0
-                for users in self._api.pages(send, portal.token):
+                for users, _ in self._api.pages(send, portal.token):
                     self._remember(portal, {user.id: user for user in users})
                     flight.tell()
                     if (listed := listed + len(users)) >= MOST_LISTED:

@@ -17,7 +17,7 @@ TEAMS = {"hubspot-owners": Team("368389", "Support"), "hubspot-users": Team("1",
 DESCRIPTIONS = "hubspot-owners-2026-09", "hubspot-owners-2026-03", "hubspot-users-2026-03"
 QUESTIONS: Mapping[str, Callable[[Send], object]] = {
     "a user by id": lambda send: UsersAPI().find(send, TOKEN, 1001),
-    "all users": lambda send: next(iter(next(UsersAPI().pages(send, TOKEN)))),
+    "all users": lambda send: next(UsersAPI().pages(send, TOKEN)).users[0],
     "a user by address": lambda send: UsersAPI().find_by_email(send, TOKEN, "A@example.com"),
 }
 

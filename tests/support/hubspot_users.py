@@ -132,7 +132,10 @@ class HubSpotUsers(Carrier):
         return refusal(404, "User not found", "OBJECT_NOT_FOUND")
 
     def _page(self, asked: Asked, records: list[Any]) -> Reply:
-        size, start = int(asked.params.get("limit", 100)), int(asked.params.get("after", 0))
+        size, after = int(asked.params.get("limit", 100)), asked.params.get("after", "0")
+        if not after.isdecimal():
+            return refusal(400, "after is no cursor of this list", "VALIDATION_ERROR")
+        start = int(after)
         if size > self.most:
             return refusal(400, "limit is too large", "VALIDATION_ERROR")
         paging = {}
