@@ -159,6 +159,8 @@ def _add_errors(app: Flask, service: Service) -> None:
         message = MESSAGES.get(status) or error.description or error.name
         if isinstance(error, MethodNotAllowed) and request.path.startswith("/api/"):
             message = f"This path takes {', '.join(error.valid_methods or ())}."
+        if status == 404 and request.path.startswith("/api/") and service.settings.admin_tokens:
+            message = "There is nothing here. GET /api/v1/openapi.json describes what there is."
         if service.settings.hubspot_webhook_key:
             message = message.replace(PATH, f"{PATH}/{HIDDEN}")
         logs.log_fields(request.environ)["reason"] = message

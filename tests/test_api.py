@@ -254,6 +254,11 @@ def test_a_star_asks_whether_there_is_the_rule_and_not_the_portal(ask: Ask) -> N
     assert ask("DELETE", rule, If_Match="*").status_code == 204
 
 
+def test_a_path_that_there_is_not_is_told_where_they_are_described(ask: Ask) -> None:
+    message = wrong(ask("GET", "/acounts"), 404, "NOT_FOUND")["message"]
+    assert message == "There is nothing here. GET /api/v1/openapi.json describes what there is."
+
+
 def test_a_parameter_that_there_is_not_is_told(ask: Ask) -> None:
     said = wrong(ask("GET", "/accounts?limt=5"), 400, "VALIDATION_ERROR")["message"]
     assert said == "there is no parameter 'limt' here (did you mean 'limit'?)"

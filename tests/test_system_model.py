@@ -195,13 +195,13 @@ def test_no_number_is_ever_too_many(postgres_server: str) -> None:
                 world.settings = newer if world.settings is settings else settings
                 world.rotate()
                 world.settle()
+            elif what >= 0.99 or step == STEPS // 4:
+                world.kill()
             elif what < 0.75:
                 world.check(chance.choice(PORTALS), chance.choice(USERS))
             elif what < 0.92:
                 world.edit_portal(chance.choice(PORTALS))
-            elif what < 0.99:
-                world.edit_account(chance.choice(ACCOUNTS))
             else:
-                world.kill()
+                world.edit_account(chance.choice(ACCOUNTS))
     assert world.done["settled"] == 2
     assert world.done["kills"]

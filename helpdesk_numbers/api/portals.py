@@ -11,7 +11,7 @@ from hubspot.schema import MAX_ID
 from hubspot.users import UnknownCursor
 from providers.base.provider import Deadline
 
-from .call import LIVE_S, APIError, Call, as_json, as_page, bad, not_found, portal_id_in
+from .call import LIVE_S, APIError, Call, as_json, as_page, bad, not_found
 from .operations import listed, operation, results, schema
 
 PORTAL, RULE = schema("Portal"), schema("Rule")
@@ -47,16 +47,16 @@ def list_portals(call: Call) -> Response:
 
 
 @operation("GET", PATH, {200: PORTAL})
-def get_portal(call: Call, portalId: str) -> Response:  # noqa: N803 - HubSpot's spelling
+def get_portal(call: Call, portal_id: int) -> Response:
     """Show a portal's accounts and rules, its token as ***."""
-    stored = _portal(call, portal_id_in(portalId))
+    stored = _portal(call, portal_id)
     return call.tagged(stored, stored.table)
 
 
 @operation("PUT", PATH, {200: PORTAL, 201: PORTAL}, body=PORTAL)
-def put_portal(call: Call, portalId: str) -> Response:  # noqa: N803
+def put_portal(call: Call, portal_id: int) -> Response:
     """Make a portal what the body says, its rules included: *** keeps its token."""
-    portal_id, table = portal_id_in(portalId), call.table()
+    table = call.table()
     with call.editing() as editor:
         before = editor.portal(portal_id)
         call.check_conditions(before)
@@ -66,9 +66,8 @@ def put_portal(call: Call, portalId: str) -> Response:  # noqa: N803
 
 
 @operation("DELETE", PATH, {204: None})
-def delete_portal(call: Call, portalId: str) -> Response:  # noqa: N803
+def delete_portal(call: Call, portal_id: int) -> Response:
     """Remove a portal with its rules: its users see no number."""
-    portal_id = portal_id_in(portalId)
     with call.editing() as editor:
         call.check_conditions(named(portal_id, editor.portal(portal_id)))
         editor.remove_portal(portal_id)
@@ -90,13 +89,13 @@ def _rules(kind: str, of: str) -> None:
             raise not_found(f"A rule for this {what}")
         return Stored(stored.table, stored.revision)
 
-    def get(call: Call, portalId: str, **parts: str) -> Response:  # noqa: N803
+    def get(call: Call, portal_id: int, **parts: str) -> Response:
         with call.reading() as reader:
-            stored = there(found(reader, portal_id_in(portalId), parts[of]))
+            stored = there(found(reader, portal_id, parts[of]))
         return call.tagged(stored, stored.table)
 
-    def put(call: Call, portalId: str, **parts: str) -> Response:  # noqa: N803
-        portal_id, table = portal_id_in(portalId), call.table()
+    def put(call: Call, portal_id: int, **parts: str) -> Response:
+        table = call.table()
         with call.editing() as editor:
             before = found(editor, portal_id, parts[of])
             call.check_conditions(before)
@@ -104,8 +103,7 @@ def _rules(kind: str, of: str) -> None:
             stored = there(found(editor, portal_id, before.key))
         return call.tagged(stored, stored.table, 201 if before.table is None else 200)
 
-    def delete(call: Call, portalId: str, **parts: str) -> Response:  # noqa: N803
-        portal_id = portal_id_in(portalId)
+    def delete(call: Call, portal_id: int, **parts: str) -> Response:
         with call.editing() as editor:
             before = found(editor, portal_id, parts[of])
             call.check_conditions(before)
@@ -133,9 +131,9 @@ _rules("teams", "team")
     fails=(409, 422, 502),
     live=True,
 )
-def preview(call: Call, portalId: str) -> Response:  # noqa: N803
+def preview(call: Call, portal_id: int) -> Response:
     """Show what a user sees now, and for every other number why not. Name one: userId or email."""
-    portal_id, email = portal_id_in(portalId), call.request.args.get("email")
+    email = call.request.args.get("email")
     user_id = call.whole_number("userId", 1, MAX_ID - 1)
     if (user_id is None) == (email is None):
         raise APIError(422, "VALIDATION_ERROR", "Give userId or email, and not both.")
@@ -157,13 +155,12 @@ def preview(call: Call, portalId: str) -> Response:  # noqa: N803
     fails=(409, 502),
     live=True,
 )
-def list_users(call: Call, portalId: str) -> Response:  # noqa: N803
+def list_users(call: Call, portal_id: int) -> Response:
     """List the portal's users in HubSpot, and the rule that holds for each."""
-    portal_id, limit = portal_id_in(portalId), call.limit()
     directory = _directory(call, portal_id)
     people = _people(call, directory, portal_id)
     try:
-        users, after = people.page(call.request.args.get("after", ""), limit)
+        users, after = people.page(call.request.args.get("after", ""), call.limit())
     except UnknownCursor:
         raise bad("after must be what paging.next.after said.") from None
     shown = []

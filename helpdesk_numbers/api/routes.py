@@ -23,7 +23,7 @@ from hubspot.errors import HubSpotRefused, LookupFailed
 from providers.base.options import Faults, Problem
 
 from . import accounts, audit, portals  # noqa: F401 - each adds its operations
-from .call import APIError, Call, as_json
+from .call import APIError, Call, as_json, portal_id_in
 from .openapi import document
 from .operations import OPERATIONS, Operation
 
@@ -78,6 +78,8 @@ class _Door:
         with self.room(live=operation.live) as who, within(DATABASE_S):
             call = Call(request, service, who)
             call.check_query(operation.query)
+            if "portalId" in parts:
+                parts["portal_id"] = portal_id_in(parts.pop("portalId"))
             return operation.view(call, **parts)
 
 

@@ -122,7 +122,7 @@ def _upsert(
 ) -> None:
     """Insert these rows, or update those whose key is there."""
     known: set[Any] = set()
-    for some in _chunks([row[key.name] for row in values]):
+    for some in chunks([row[key.name] for row in values]):
         known |= set(connection.scalars(select(key).where(key.in_(some))))
     if new := [row for row in values if row[key.name] not in known]:
         connection.execute(insert(table), new)
@@ -130,8 +130,8 @@ def _upsert(
         connection.execute(update(table).where(key == bindparam("key")), old)
 
 
-def _chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Parts that fit a statement: SQLite takes 32,766 parameters."""
+def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Yield parts that fit a statement: SQLite takes 32,766 parameters."""
     for start in range(0, len(values), 5_000):
         yield values[start : start + 5_000]
 
@@ -140,7 +140,7 @@ def delete_accounts(connection: Connection, names: Sequence[str]) -> int:
     """Delete accounts that no portal uses; return how many there were."""
     return sum(
         connection.execute(delete(accounts).where(accounts.c.name.in_(some))).rowcount
-        for some in _chunks(names)
+        for some in chunks(names)
     )
 
 
@@ -184,7 +184,7 @@ def delete_portals(connection: Connection, portal_ids: Sequence[int]) -> int:
     _delete_inner(connection, portal_ids)
     return sum(
         connection.execute(delete(portals).where(portals.c.id.in_(some))).rowcount
-        for some in _chunks(portal_ids)
+        for some in chunks(portal_ids)
     )
 
 
@@ -207,7 +207,7 @@ def delete_rule(connection: Connection, portal_id: int, kind: str, key: str) -> 
 
 def _delete_inner(connection: Connection, portal_ids: Sequence[int]) -> None:
     for inner in (portal_accounts, rules):
-        for some in _chunks(portal_ids):
+        for some in chunks(portal_ids):
             connection.execute(delete(inner).where(inner.c.portal_id.in_(some)))
 
 
