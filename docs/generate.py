@@ -34,6 +34,7 @@ MORE = {
     "HUBSPOT_CLIENT_ID": "install.md",
     "HUBSPOT_SCOPES": "install.md#the-app-at-hubspot",
     "HUBSPOT_NEW_PORTAL_USERS": "install.md#what-a-new-portal-sees",
+    "HUBSPOT_UNINSTALL_GRACE_DAYS": "install.md#when-a-customer-leaves",
     "HUBSPOT_PORTAL_TOKEN": "who-sees-what.md#the-token",
     "DIRECTORY_TOML": "directory.md#without-a-file",
     "PROVIDER": "providers/README.md",

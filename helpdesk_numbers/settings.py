@@ -155,6 +155,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["own", "all", "none"],
         Meta(description="what users of a portal see that has just installed the app"),
     ] = "own"
+    hubspot_uninstall_grace_days: Annotated[
+        int,
+        Meta(ge=0, description="days that a portal is kept for which has uninstalled the app"),
+    ] = 14
     directory: Annotated[
         str | None, Meta(description="path of the directory file, or of a folder of files")
     ] = None

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from app import create_app
 from helpdesk_numbers.database.editing import editing
 from helpdesk_numbers.database.tables import METADATA
+from helpdesk_numbers.install.app import DAY_S, App
 from helpdesk_numbers.service import Service
 from helpdesk_numbers.settings import ConfigurationError
 from providers.testing.carrier import Reply
@@ -216,3 +217,38 @@ def test_what_hubspot_does_not_uninstall_is_not_deleted(
     assert left_in(desk, "installs", "portals", "rules", "accounts") == before
     for secret in (SECRET, "na1-refresh", "first"):
         assert secret not in done.stdout + done.stderr
+
+
+@pytest.fixture
+def app(environ: dict[str, str], hubspot: HubSpotApp, desk: Desk) -> App:
+    """The app, in two portals, of which one has just been found to have uninstalled it."""
+    portals_with_the_app(desk)
+    del hubspot.installs[PORTAL]
+    desk.clock.now += 1351
+    desk.refresher().refresh_due()
+    return App(Service(environ).settings, desk.database, desk.clock)
+
+
+def test_a_portal_that_uninstalled_is_purged_after_its_grace(app: App, desk: Desk) -> None:
+    purged: list[int] = []
+    refresher = app.refresher(purged.append)
+    desk.clock.now += 13.9 * DAY_S
+    refresher.purge_due()
+    assert (purged, "anna" in left_in(desk, "rules")) == ([], True)
+    desk.clock.now += 0.2 * DAY_S
+    refresher.purge_due()
+    app.refresher(purged.append).purge_due()
+    assert purged == [PORTAL]
+    assert str(PORTAL) not in left_in(desk, *(METADATA.tables.keys() - {"audit"}))
+    left = left_in(desk, *METADATA.tables)
+    assert ("anna" in left, "'own'" in left, "'shared'" in left) == (False, False, True)
+    told = "purge after the uninstall", "portal", str(PORTAL), None, None
+    assert repr(told)[1:-1] in left_in(desk, "audit")
+
+
+def test_who_installs_within_the_grace_finds_the_rules_again(app: App, desk: Desk) -> None:
+    desk.clock.now += 13 * DAY_S
+    desk.install(PORTAL)
+    desk.clock.now += 13 * DAY_S
+    assert [*app.purge_gone()] == []
+    assert "anna" in left_in(desk, "rules")

@@ -4,11 +4,9 @@ from contextlib import suppress
 from functools import partial
 
 import click
-from sqlalchemy import select
 
-from helpdesk_numbers.database.editing import InUse
 from helpdesk_numbers.database.encryption import Undecipherable
-from helpdesk_numbers.database.tables import portal_accounts
+from helpdesk_numbers.database.purge import purge
 from helpdesk_numbers.install.app import App
 from helpdesk_numbers.service import current_service
 from hubspot.errors import LookupFailed, PortalGone
@@ -16,7 +14,7 @@ from hubspot.uninstall import uninstall
 from providers.base.options import Secret
 from providers.base.provider import Deadline
 
-from .database import edit
+from .database import whoami
 from .options import as_id
 from .output import as_json, ask, emit, example, of_hubspot, wants_json
 
@@ -59,7 +57,7 @@ def disconnect(portal_id: int, yes: bool) -> None:
         was_there = _uninstalled(app, refresh_token)
     except LookupFailed as error:
         raise click.ClickException(f"nothing was deleted: {of_hubspot(error)}") from None
-    removed = _delete(app, portal_id)
+    removed = purge(app.database, portal_id, whoami()) or []
     lines = [
         "Uninstalled at HubSpot, and its refresh token revoked: an access token lives on for half"
         " an hour at most."
@@ -84,19 +82,3 @@ def _uninstalled(app: App, refresh_token: Secret | None) -> bool:
     with suppress(LookupFailed):  # it is of no use any more, revoked or not
         app.oauth.revoke(app.post_by(Deadline(STEP_S)), tokens.refresh_token or refresh_token)
     return True
-
-
-def _delete(app: App, portal_id: int) -> list[str]:
-    """Delete all there is of a portal; the accounts that were deleted."""
-    asked = select(portal_accounts.c.account).where(portal_accounts.c.portal_id == portal_id)
-    with app.database.engine.connect() as connection:
-        accounts = sorted(connection.scalars(asked))
-    removed = []
-    with edit() as editor:
-        editor.remove_portal(portal_id)
-        for name in accounts:
-            with suppress(InUse):
-                editor.remove_account(name)
-                removed.append(name)
-    app.installs.delete(portal_id)
-    return removed

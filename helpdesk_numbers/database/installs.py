@@ -119,10 +119,12 @@ class Installs:
         place = "installs", str(portal_id), "refresh_token"
         return True, self._encryption.decrypt(row.refresh_token, *place)
 
-    def delete(self, portal_id: int) -> None:
-        """Delete the install of a portal, with its tokens."""
-        with self._engine.begin() as connection:
-            connection.execute(delete(installs).where(installs.c.portal_id == portal_id))
+    def gone(self, before: float) -> list[int]:
+        """Return the portals where the app has been gone since before then."""
+        ours = (installs.c.client_id == self._client_id) & (installs.c.state == GONE)
+        asked = select(installs.c.portal_id).where(ours, installs.c.gone_at <= before)
+        with self._engine.connect() as connection:
+            return [*connection.scalars(asked)]
 
     def refused(self) -> str | None:
         """Return why HubSpot refuses the app, None if it does not."""

@@ -1,13 +1,14 @@
 """Our app at HubSpot: its installs, and how its OAuth is spoken."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
 from helpdesk_numbers.database.editing import editing
 from helpdesk_numbers.database.installs import Installs
 from helpdesk_numbers.database.opening import Database
+from helpdesk_numbers.database.purge import purge
 from helpdesk_numbers.settings import Settings
 from helpdesk_numbers.users.asking import PostBy, poster
 from hubspot.errors import HubSpotUnavailable
@@ -21,6 +22,9 @@ INSTALL, CALLBACK = "/hubspot/install", "/hubspot/callback"
 
 ANSWER_S = 10.0
 """What HubSpot gets for an install's two answers, while its admin waits."""
+
+
+DAY_S = 86_400.0
 
 
 class WrongInstall(Exception):
@@ -60,7 +64,17 @@ class App:
 
     def refresher(self, refreshed: Callable[[int], None]) -> Refresher:
         """Return what keeps the tokens fresh; `refreshed` is told of each portal's new one."""
-        return Refresher(self.installs, self.oauth, self.post_by, refreshed, self.clock)
+        return Refresher(
+            self.installs, self.oauth, self.post_by, refreshed, self.purge_gone, self.clock
+        )
+
+    def purge_gone(self) -> Iterator[int]:
+        """Delete the portals that uninstalled the app longer ago than they are kept for; yield
+        each. Whoever else does it at the same time deletes others."""
+        before = self.clock() - self.settings.hubspot_uninstall_grace_days * DAY_S
+        for portal_id in self.installs.gone(before):
+            if purge(self.database, portal_id, "purge after the uninstall", before) is not None:
+                yield portal_id
 
     def install(self, code: str) -> Installed:
         """Keep the tokens that HubSpot gives for a code, and the portal. Which portal that is, the

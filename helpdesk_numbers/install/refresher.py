@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -28,13 +28,17 @@ ANSWER_S = 10.0
 RETRY_S, LOST_S = 60.0, 3600.0
 """When it is tried again if HubSpot could not be asked; if the token cannot be decrypted."""
 
+PURGE_S = 3600.0
+"""How often it looks for portals that are kept no longer."""
+
 log = logging.getLogger(__name__)
 
 
 class Refresher:
     """Refreshes what is due. One for each process; they share the work by the database.
 
-    `refreshed` is told of each portal that has a new token. `clock` gives seconds since 1970.
+    `refreshed` is told of each portal that has a new token, or is purged; `purge` deletes those
+    that are kept no longer, and gives their ids. `clock` gives seconds since 1970.
     """
 
     def __init__(
@@ -43,10 +47,12 @@ class Refresher:
         oauth: OAuth,
         post_by: PostBy,
         refreshed: Callable[[int], None] = lambda _: None,
+        purge: Callable[[], Iterable[int]] = lambda: (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._installs, self._oauth, self._post_by = installs, oauth, post_by
-        self._refreshed, self._clock = refreshed, clock
+        self._refreshed, self._purge, self._clock = refreshed, purge, clock
+        self._purge_at = 0.0
         self._threads = RequestThreads(AT_ONCE, lambda work: work(), lambda: 0)
         self._failing = ""
 
@@ -58,6 +64,7 @@ class Refresher:
         while True:
             try:
                 done = self.refresh_due()
+                self.purge_due()
             except SQLAlchemyError as error:
                 done = 0
                 self._tell(why(error))
@@ -75,6 +82,16 @@ class Refresher:
         for _ in due:
             ended.acquire()
         return len(due)
+
+    def purge_due(self) -> None:
+        """Purge, unless that was done within the hour."""
+        now = self._clock()
+        if now < self._purge_at:
+            return
+        self._purge_at = now + PURGE_S
+        for portal_id in self._purge():
+            log.warning("portal_purged", extra={"portal_id": portal_id})
+            self._refreshed(portal_id)
 
     def _refresh_and_tell(self, due: Due, ended: threading.Semaphore) -> None:
         try:

@@ -51,7 +51,7 @@ class Desk:
         """Another process's."""
         oauth = OAuth(Client(CLIENT_ID, secrets or (SECRET,)))
         post_by, told = poster(self.hubspot.url), self.refreshed.append
-        return Refresher(self.installs, oauth, post_by, told, self.clock)
+        return Refresher(self.installs, oauth, post_by, told, clock=self.clock)
 
     def row(self, portal_id: int) -> Row[tuple[object, ...]]:
         """An install as it is in the database."""
