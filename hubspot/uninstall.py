@@ -4,11 +4,9 @@ https://developers.hubspot.com/docs/api-reference/latest/app-management/app-unin
 (read November 2026)
 """
 
-import requests
-
 from .api import GENERATIONS
 from .errors import HubSpotRefused, HubSpotUnavailable
-from .settings_api import TIMEOUT_S, why_no_answer
+from .requesting import ask
 
 
 def uninstall(base_url: str, access_token: str) -> None:
@@ -19,16 +17,7 @@ def uninstall(base_url: str, access_token: str) -> None:
     """
     for generation in GENERATIONS:
         url = f"{base_url.rstrip('/')}/appinstalls/{generation}/external-install"
-        try:
-            answer = requests.delete(
-                url,
-                headers={"Authorization": f"Bearer {access_token}"},
-                auth=lambda request: request,  # in place of what ~/.netrc may have for this host
-                timeout=TIMEOUT_S,
-                allow_redirects=False,
-            )
-        except (requests.RequestException, ValueError) as error:
-            raise HubSpotUnavailable(f"HubSpot was not reached: {why_no_answer(error)}") from None
+        answer = ask("DELETE", url, access_token)
         if answer.status_code == 204:
             return
         if answer.status_code in (401, 403):

@@ -17,13 +17,9 @@ from helpdesk_numbers.service import Service
 from helpdesk_numbers.settings import ConfigurationError
 from providers.testing.carrier import Reply
 from tests.support.commands import here
-from tests.support.hubspot_api import APP_ID
-from tests.support.hubspot_app import CLIENT_ID, SECRET, HubSpotApp
-from tests.support.installs import START, Desk
-from tests.support.postgres import KEY
+from tests.support.hubspot_app import SECRET, HubSpotApp
+from tests.support.installs import PORTAL, START, Desk, portals_with_the_app, settings_of
 from tests.support.server import ROOT
-
-PORTAL = 62515
 
 
 @pytest.fixture
@@ -34,15 +30,7 @@ def hubspot() -> Iterator[HubSpotApp]:
 
 @pytest.fixture
 def environ(tmp_path: Path, hubspot: HubSpotApp) -> dict[str, str]:
-    return {
-        "HUBSPOT_CLIENT_SECRET": SECRET,
-        "HUBSPOT_APP_ID": str(APP_ID),
-        "HUBSPOT_CLIENT_ID": CLIENT_ID,
-        "HUBSPOT_API_BASE_URL": hubspot.url,
-        "PUBLIC_URL": "https://numbers.example.com",
-        "DATABASE_URL": f"sqlite:///{tmp_path}/numbers.db",
-        "ENCRYPTION_KEYS": KEY,
-    }
+    return settings_of(f"sqlite:///{tmp_path}/numbers.db", hubspot.url)
 
 
 @pytest.fixture
@@ -146,18 +134,6 @@ def test_what_installs_is_not_imported_where_there_is_no_client_id(
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.strip() == "[] 1", done.stderr
-
-
-def portals_with_the_app(desk: Desk) -> None:
-    """Two portals, of which each has an account of its own, and both a third."""
-    desk.install(PORTAL, 7)
-    with editing(desk.database, "test") as editor:
-        for name in ("own", "other", "shared"):
-            numbers = [{"number": "+12025550143", "name": name}]
-            editor.put_account(name, {"provider": "static", "numbers": numbers})
-        rules = {"user": {"anna@acme.example": {"names": ["own"]}}}
-        editor.put_portal(PORTAL, {"accounts": ["own", "shared"], **rules})
-        editor.put_portal(7, {"accounts": ["other", "shared"]})
 
 
 def left_in(desk: Desk, *tables: str) -> str:

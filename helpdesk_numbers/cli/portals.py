@@ -23,11 +23,13 @@ from .database import DatabaseGroup, edit
 from .disconnecting import disconnect
 from .options import as_id
 from .output import as_json, emit, example
+from .syncing import sync
 
 portals = DatabaseGroup(
     "portals", help="The portals in the database: accounts, users' and teams' rules."
 )
 portals.add_command(disconnect)
+portals.add_command(sync)
 _id = click.argument("portal_id", type=as_id, metavar="ID")
 
 PAGE = 1_000

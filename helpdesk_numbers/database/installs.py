@@ -16,6 +16,7 @@ from providers.base.options import Secret
 from .encryption import Undecipherable
 from .finding import GONE
 from .opening import Database
+from .rows import chunks
 from .tables import apps, installs
 
 INSTALLED = "installed"
@@ -141,10 +142,39 @@ class Installs:
 
     def refuse(self, why: str, now: float) -> bool:
         """Note that HubSpot refuses the app; return whether that is new."""
-        with suppress(IntegrityError), self._engine.begin() as connection:  # it is there
-            connection.execute(insert(apps).values(client_id=self._client_id, retry_at=now))
+        self._make(now)
         new = update(apps).where(self._app & apps.c.refused.is_(None))
         return self._executed(new.values(refused=why, retry_at=now + PROBE_S))
+
+    def _make(self, now: float) -> None:
+        with suppress(IntegrityError), self._engine.begin() as connection:  # it is there
+            connection.execute(insert(apps).values(client_id=self._client_id, retry_at=now))
+
+    def journal(self) -> tuple[str | None, float | None]:
+        """Return the offset of the journal's file that was read last, and when that was."""
+        with self._engine.connect() as connection:
+            asked = select(apps.c.journal_offset, apps.c.journal_at).where(self._app)
+            row = connection.execute(asked).one_or_none()
+        return (row[0], row[1]) if row else (None, None)
+
+    def read_on(self, before: str | None, offset: str, portal_ids: list[int], now: float) -> bool:
+        """Note that a file was read, and have the tokens of these portals refreshed, which proves
+        whether they are good; return False if somebody else has read on meanwhile."""
+        self._make(now)
+        same = self._app & apps.c.journal_offset.is_not_distinct_from(before)
+        which = (installs.c.client_id == self._client_id) & (installs.c.state == INSTALLED)
+        with self._engine.begin() as connection:
+            noted = update(apps).where(same).values(journal_offset=offset, journal_at=now)
+            if not connection.execute(noted).rowcount:
+                return False
+            for some in chunks(portal_ids):
+                due = update(installs).where(which, installs.c.portal_id.in_(some))
+                connection.execute(due.values(refresh_at=now))
+        return True
+
+    def gone_of(self, portal_ids: list[int]) -> list[int]:
+        """Return which of these portals the app is gone from."""
+        return sorted({*portal_ids} & {*self.gone(float("inf"))})
 
     def accept(self) -> bool:
         """Note that HubSpot takes the app; return whether that is new."""

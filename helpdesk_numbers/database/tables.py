@@ -101,6 +101,8 @@ apps = Table(
     Column("client_id", String, primary_key=True),
     Column("refused", Text),  # why HubSpot refuses the app; NULL: it does not
     Column("retry_at", Float, nullable=False),
+    Column("journal_offset", String),  # how far HubSpot's journal has been read, and when
+    Column("journal_at", Float),
 )
 """What holds for our app as a whole."""
 

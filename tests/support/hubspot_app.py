@@ -20,6 +20,7 @@ from tests.support.hubspot_users import HubSpotUsers, Person
 CLIENT_ID = "11111111-2222-3333-4444-555555555555"
 SECRET = "a-client-secret-of-tests"
 REDIRECT_URI = "https://numbers.example.com/hubspot/callback"
+APP_TOKEN = "the-app's-own-token-of-tests"
 INSTALLER = "boss@acme.example"
 SCOPES = ("oauth", "crm.objects.owners.read")
 _PATH = re.compile(r"/oauth/([\w-]+)/token(/introspect|/revoke)?")
@@ -72,6 +73,9 @@ class HubSpotApp(HubSpotUsers):
         self._numbers = itertools.count(1)
         super().__init__(*persons)
         self.generations["oauth"] = {"2026-09", "2026-03"}
+        self.generations["webhooks-journal"] = {"2026-09", "2026-03"}
+        self.journal: list[Any] = []
+        self.subscribed = 0
         self.generations["appinstalls"] = {"2026-09", "2026-03"}
 
     def code_for(self, portal_id: int) -> str:
@@ -85,6 +89,11 @@ class HubSpotApp(HubSpotUsers):
         return any(token in install.access_tokens for install in self.installs.values())
 
     def _reply_to(self, asked: Asked) -> Reply | Fault:
+        if asked.path.startswith("/webhooks-journal/") and not (self.then or self.always):
+            return self._journal(asked)
+        if asked.path.startswith("/journal-files/"):
+            assert asked.headers["Authorization"] is None, "it is signed already"
+            return Reply(self.journal[int(asked.path.rpartition("/")[2])])
         if asked.method == "DELETE" and not (self.then or self.always):
             return self._uninstall(asked)
         found = _PATH.fullmatch(asked.path)
@@ -111,6 +120,22 @@ class HubSpotApp(HubSpotUsers):
             "client_credentials": self._app_token,
         }
         return answers[kind](form) if kind in answers else oauth_refusal(None, "BAD_GRANT_TYPE")
+
+    def _journal(self, asked: Asked) -> Reply:
+        """The files of `journal`; its offsets are texts, of which an unknown one has no next."""
+        if asked.headers["Authorization"] != f"Bearer {APP_TOKEN}":
+            return refusal(401, "Authentication credentials not found.", "INVALID_AUTHENTICATION")
+        _, _, part, generation, *rest = asked.path.split("/")
+        if generation not in self.generations["webhooks-journal"]:
+            return Reply(b"<html><body>404 Not found</body></html>", 404)
+        if part == "subscriptions":
+            self.subscribed += 1
+            return Reply({"id": 1}) if self.subscribed == 1 else refusal(409, "it exists")
+        at = 0 if rest == ["earliest"] else int(rest[1].removeprefix("at-")) + 1
+        if at >= len(self.journal):
+            return Reply(status=204)
+        url = f"{asked.url}/journal-files/{at}"
+        return Reply({"url": url, "expiresAt": "soon", "currentOffset": f"at-{at}"})
 
     def _uninstall(self, asked: Asked) -> Reply:
         if asked.path not in [
@@ -169,7 +194,7 @@ class HubSpotApp(HubSpotUsers):
         return Reply(
             {
                 "token_type": "bearer",
-                "access_token": "the-app's-own-token-of-tests",
+                "access_token": APP_TOKEN,
                 "expires_in": self.expires_in,
                 "token_use": "access_token",
             }

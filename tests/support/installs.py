@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from sqlalchemy import Row, select
 
 from helpdesk_numbers.database import schema
+from helpdesk_numbers.database.editing import editing
 from helpdesk_numbers.database.encryption import Encryption
 from helpdesk_numbers.database.engine import connect
 from helpdesk_numbers.database.installs import Installs
@@ -22,10 +23,27 @@ from helpdesk_numbers.install.refresher import Refresher
 from helpdesk_numbers.users.asking import poster
 from hubspot.oauth import Client, OAuth, Tokens
 from tests.support.clock import Clock
+from tests.support.hubspot_api import APP_ID
 from tests.support.hubspot_app import CLIENT_ID, SECRET, HubSpotApp, Install
 from tests.support.postgres import KEY, postgres
 
 START = 1_800_000_000.0
+
+
+PORTAL, OTHER = 62515, 7
+
+
+def settings_of(url: str, hubspot_url: str) -> dict[str, str]:
+    """Return the settings of a service whose app can be installed."""
+    return {
+        "HUBSPOT_CLIENT_SECRET": SECRET,
+        "HUBSPOT_APP_ID": str(APP_ID),
+        "HUBSPOT_CLIENT_ID": CLIENT_ID,
+        "HUBSPOT_API_BASE_URL": hubspot_url,
+        "PUBLIC_URL": "https://numbers.example.com",
+        "DATABASE_URL": url,
+        "ENCRYPTION_KEYS": KEY,
+    }
 
 
 class Desk:
@@ -62,6 +80,18 @@ class Desk:
         """A token of it, decrypted."""
         stored = getattr(self.row(portal_id), column)
         return self.database.encryption.decrypt(stored, "installs", str(portal_id), column)
+
+
+def portals_with_the_app(desk: Desk) -> None:
+    """Two portals, of which each has an account of its own, and both a third."""
+    desk.install(PORTAL, OTHER)
+    with editing(desk.database, "test") as editor:
+        for name in ("own", "other", "shared"):
+            numbers = [{"number": "+12025550143", "name": name}]
+            editor.put_account(name, {"provider": "static", "numbers": numbers})
+        rules = {"user": {"anna@acme.example": {"names": ["own"]}}}
+        editor.put_portal(PORTAL, {"accounts": ["own", "shared"], **rules})
+        editor.put_portal(OTHER, {"accounts": ["other", "shared"]})
 
 
 @contextmanager
