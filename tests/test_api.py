@@ -368,7 +368,7 @@ def test_users_are_hubspot_s_with_the_rule_that_holds(
         rest = get(f"/portals/7/users?after={first['paging']['next']['after']}").get_json()
         assert [one["userId"] for one in first["results"] + rest["results"]] == [1001, 1002]
         assert "paging" not in rest
-        wrong(get("/portals/7/users?after=rubbish"), 400, "VALIDATION_ERROR")
+        wrong(get("/portals/7/users?after=rubbish"), 422, "VALIDATION_ERROR")
         put(ask, "/portals/7", {"accounts": ["desk"]})
         assert "token" in wrong(get("/portals/7/users"), 409, "CONFLICT")["message"]
         put(ask, "/portals/7", {"accounts": ["desk"], "token": "pat-na1-wrong"})

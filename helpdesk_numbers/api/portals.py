@@ -11,7 +11,7 @@ from hubspot.schema import MAX_ID
 from hubspot.users import UnknownCursor
 from providers.base.provider import Deadline
 
-from .call import LIVE_S, APIError, Call, as_json, as_page, bad, not_found
+from .call import LIVE_S, APIError, Call, as_json, as_page, not_found
 from .operations import listed, operation, results, schema
 
 PORTAL, RULE = schema("Portal"), schema("Rule")
@@ -152,7 +152,7 @@ def preview(call: Call, portal_id: int) -> Response:
     f"{PATH}/users",
     {200: results(schema("User"), schema("Paging"))},
     query={"limit": schema("Limit"), "after": {"type": "string"}},
-    fails=(409, 502),
+    fails=(409, 422, 502),
     live=True,
 )
 def list_users(call: Call, portal_id: int) -> Response:
@@ -162,7 +162,8 @@ def list_users(call: Call, portal_id: int) -> Response:
     try:
         users, after = people.page(call.request.args.get("after", ""), call.limit())
     except UnknownCursor:
-        raise bad("after must be what paging.next.after said.") from None
+        message = "after must be what paging.next.after said."
+        raise APIError(422, "VALIDATION_ERROR", message) from None
     shown = []
     for user in users:
         try:
