@@ -4,6 +4,7 @@ import threading
 import time
 import tomllib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -100,6 +101,27 @@ def test_the_schema_is_made_once_whoever_comes_first(database_url: str) -> None:
     engine = connect(database_url)
     assert schema.status(engine) == schema.newest()
     engine.dispose()
+
+
+def test_many_may_be_the_first_to_connect_to_a_new_file(tmp_path: Path) -> None:
+    """Without another try, one in a hundred finds the file locked."""
+    connected: list[int] = []
+
+    def connect_first(path: Path, others: threading.Barrier) -> None:
+        engine = connect(f"sqlite:///{path}")
+        others.wait()
+        with engine.connect() as connection:
+            connected.append(connection.scalar(text("SELECT 1")))
+        engine.dispose()
+
+    for number in range(50):
+        path, others = tmp_path / f"{number}.db", threading.Barrier(8)
+        threads = [threading.Thread(target=connect_first, args=(path, others)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert connected == [1] * 400
 
 
 def test_a_newer_schema_is_refused_in_words(engine: Engine, database_url: str) -> None:

@@ -1,5 +1,6 @@
 """The connection to the database that DATABASE_URL names."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,6 +17,9 @@ POOL_SIZE, OVERFLOW = 5, 8
 """Connections that a process keeps, as many as threads ask for portals; and how many more there may
 be for a while: one for each operation of the management API that it works on at a time. What asks
 a carrier or HubSpot holds none meanwhile, but all of them may read an account at one moment."""
+
+SQLITE_WAIT_S = 10.0
+"""How long SQLite waits for others' changes."""
 
 LOCK_S = 5
 """How long a change waits for those that are made just now."""
@@ -58,7 +62,7 @@ def connect(given: str) -> Engine:
     """
     url = read_url(given)
     if url.get_backend_name() == "sqlite":
-        engine = create_engine(url, connect_args={"timeout": 10})
+        engine = create_engine(url, connect_args={"timeout": SQLITE_WAIT_S})
         event.listen(engine, "connect", _set_up_sqlite)
         return engine
     # Behind pgbouncer in transaction mode a prepared statement may be another connection's:
@@ -119,7 +123,18 @@ def locked(engine: Engine, number: int, wait_s: float = 0) -> Iterator[Connectio
 
 
 def _set_up_sqlite(connection: object, _: object) -> None:
+    import sqlite3  # which nobody needs who has PostgreSQL
+
     cursor = connection.cursor()  # type: ignore[attr-defined] # DB-API's
-    for pragma in ("journal_mode = WAL", "foreign_keys = ON", "synchronous = NORMAL"):
+    for pragma in ("foreign_keys = ON", "synchronous = NORMAL"):
         cursor.execute(f"PRAGMA {pragma}")
+    give_up_at = time.monotonic() + SQLITE_WAIT_S
+    while True:  # the first connections to a new file lock each other out, and none is waited for
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+            break
+        except sqlite3.OperationalError:
+            if time.monotonic() > give_up_at:
+                raise
+            time.sleep(0.01)
     cursor.close()
