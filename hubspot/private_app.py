@@ -1,10 +1,9 @@
 """What HubSpot says about a private app's token, for the commands."""
 
 import msgspec
-import requests
 
 from .errors import HubSpotUnavailable
-from .settings_api import TIMEOUT_S, why_no_answer
+from .requesting import ask
 
 PREFIX = "pat-"
 """What the tokens begin with, then the data centre: `pat-na1-…`."""
@@ -26,12 +25,7 @@ def fetch_token_info(base_url: str, token: str) -> TokenInfo | None:
         HubSpotUnavailable: it says nothing, or something else.
     """
     url = f"{base_url.rstrip('/')}/oauth/v2/private-apps/get/access-token-info"
-    try:
-        answer = requests.post(
-            url, json={"tokenKey": token}, timeout=TIMEOUT_S, allow_redirects=False
-        )
-    except (requests.RequestException, ValueError) as error:
-        raise HubSpotUnavailable(f"HubSpot was not reached: {why_no_answer(error)}") from None
+    answer = ask("POST", url, body={"tokenKey": token})
     if answer.status_code in (400, 401, 403):
         return None
     if answer.status_code != 200:

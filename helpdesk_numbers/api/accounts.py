@@ -7,7 +7,7 @@ from helpdesk_numbers.database.editing import InUse, Stored
 from helpdesk_numbers.database.rows import Undeciphered
 from helpdesk_numbers.directory.toml import build
 from helpdesk_numbers.listing import list_with_timeout
-from helpdesk_numbers.lookup.judge import judge
+from helpdesk_numbers.lookup.judge import count_usable
 from helpdesk_numbers.remedies import in_words
 from providers import ProviderError
 from providers.base.options import Problems
@@ -94,7 +94,7 @@ def test_account(call: Call, name: str) -> Response:
         numbers = list_with_timeout(account, LIVE_S)
     except ProviderError as error:
         return _tested(error.outcome, *in_words(error))
-    usable = sum(judge(number, account.options.country).reason is None for number in numbers)
+    usable = count_usable(numbers, account.options.country)
     return as_json({"outcome": "ok", "numbers": len(numbers), "usable": usable})
 
 

@@ -84,7 +84,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
     }
     if tagged and not changes:
         answers["304"] = {"description": "It is as If-None-Match says.", "headers": ETAG}
-    problem = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    problem = {"application/json": {"schema": schema("Error")}}
     answers |= {
         str(status): {"description": FAILURES[status], "content": problem}
         for status in sorted(failures)
@@ -112,14 +112,14 @@ def schemas() -> dict[str, Any]:
     """Return all schemas by name: a directory file's tables, and what else is answered."""
     rule = _of_struct(Rule)
     users = {"enum": ["all", "none", "own"]}
-    rules = {"type": "object", "additionalProperties": {"$ref": "#/components/schemas/Rule"}}
+    rules = {"type": "object", "additionalProperties": schema("Rule")}
     portal = {
         "type": "object",
         "required": ["accounts"],
         "additionalProperties": False,
         "properties": {
             "accounts": {"type": "array", "items": TEXT},
-            "users": {"anyOf": [users, {"$ref": "#/components/schemas/Rule"}]},
+            "users": {"anyOf": [users, schema("Rule")]},
             "token": {**TEXT, "description": "a private app's token; *** where one is stored"},
             "user": {**rules, "description": "rules by user id or e-mail address"},
             "team": {**rules, "description": "rules by the name or id of a HubSpot team"},
@@ -155,7 +155,13 @@ def schemas() -> dict[str, Any]:
             userId=whole,
             source={"enum": ["live", "partial", "last-known-good", None]},
             why=TEXT,
-            who=_object(how=TEXT, ms=_or_null("number"), name=_or_null("string"))
+            who=_object(
+                how=TEXT,
+                ms=_or_null("number"),
+                name=_or_null("string"),
+                emails=_or_null("array"),
+                teams=_or_null("array"),
+            )
             | {"description": "whom HubSpot says the user to be, and how that became known"},
             phoneNumbers=_list(),
             leftOut=_list(),

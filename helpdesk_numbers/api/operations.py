@@ -61,7 +61,7 @@ def listed(item: str, **key: Schema) -> Schema:
     """Return the schema of a part of a list, whose results have a key, an ETag and the item."""
     properties = {**key, "etag": {"type": "string"}, item.lower(): schema(item)}
     result = {"type": "object", "required": [*properties], "properties": properties}
-    return results(result, {"$ref": "#/components/schemas/Paging"})
+    return results(result, schema("Paging"))
 
 
 def results(result: Schema, paging: Schema | None = None) -> Schema:

@@ -17,7 +17,7 @@ from helpdesk_numbers.database.rows import Table, Undeciphered
 from helpdesk_numbers.database.tables import accounts as accounts_table
 from helpdesk_numbers.database.tables import portal_accounts
 from helpdesk_numbers.directory.toml import build
-from helpdesk_numbers.lookup.judge import judge
+from helpdesk_numbers.lookup.judge import count_usable
 from helpdesk_numbers.remedies import in_words
 from helpdesk_numbers.service import current_service
 from providers import ProviderError, load
@@ -177,7 +177,7 @@ def test(name: str) -> None:
         numbers = list_with_timeout(account, TEST_S)
     except ProviderError as error:
         raise click.ClickException(with_remedy(*in_words(error))) from None
-    usable = sum(judge(number, account.options.country).reason is None for number in numbers)
+    usable = count_usable(numbers, account.options.country)
     text = f"{name}: {count(len(numbers), 'number')}, {usable:,} can take calls"
     emit({"name": name, "numbers": len(numbers), "usable": usable}, [text])
 

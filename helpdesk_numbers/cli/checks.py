@@ -11,7 +11,7 @@ from msgspec.structs import fields
 
 import providers
 from helpdesk_numbers.directory.model import Directory
-from helpdesk_numbers.lookup.judge import judge
+from helpdesk_numbers.lookup.judge import count_usable
 from helpdesk_numbers.lookup.rules import matches_nothing
 from helpdesk_numbers.remedies import in_words
 from helpdesk_numbers.service import Service
@@ -202,7 +202,7 @@ def _account(account: Provider, owner: str | None, subject: Subject) -> Iterator
         return
     seconds = time.perf_counter() - started
     subject.listed[account.account] = numbers
-    usable = sum(judge(number, account.options.country).reason is None for number in numbers)
+    usable = count_usable(numbers, account.options.country)
     text = f"{of}{count(len(numbers), 'number')}, {usable} can take calls, {seconds * 1000:.0f} ms"
     remedy = (
         "buy a number that can take calls, set the account's country if its numbers are in national"

@@ -6,10 +6,18 @@ from pathlib import Path
 
 import click
 
-from helpdesk_numbers.database import transfer
 from helpdesk_numbers.database.editing import LOCK
 from helpdesk_numbers.database.engine import locked, snapshot
-from helpdesk_numbers.database.transfer import Change, Tables, apply, as_toml, changes, read, stored
+from helpdesk_numbers.database.transfer import (
+    Change,
+    Tables,
+    apply,
+    as_toml,
+    changes,
+    check_storable,
+    read,
+    stored,
+)
 from helpdesk_numbers.directory import toml
 from helpdesk_numbers.directory.text import read_file
 from helpdesk_numbers.service import current_service
@@ -64,7 +72,7 @@ def import_(file: Path, really: bool) -> None:
     encrypted. Without --apply it shows what would change.
     """
     after, database = _read(file), current_service().database
-    transfer.check(after)
+    check_storable(after)
     begin = locked(database.engine, LOCK) if really else snapshot(database.engine)
     with progress.line() as show, begin as connection:
         show("reading the database")

@@ -2,7 +2,7 @@
 other, and told in the audit. The commands and the management API make them."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -248,21 +248,18 @@ class Editor(Reader):
 
     def _check_portals(self, name: str, table: Table) -> None:
         """Numbers in rules are national where all accounts are of one country."""
-        for some in rows.chunks(self._portals_using(name)):
-            self._check_some(some, name, table)
-
-    def _check_some(self, portal_ids: Sequence[int], name: str, table: Table) -> None:
-        using = rows.all_portals(self._connection, None, portal_ids)
-        named = {one for portal in using.values() for one in portal["accounts"]}
-        known = rows.all_accounts(self._connection, None, named)
-        tables = {
-            "accounts": {**known, name: table},
-            "portals": {str(portal_id): portal for portal_id, portal in using.items()},
-        }
-        problems = Problems()
-        build(tables, None, None, problems)
-        if faults := [line for line in problems.lines if line.place.startswith("portals.")]:
-            raise Faults(faults)
+        for portal_ids in rows.chunks(self._portals_using(name)):
+            using = rows.all_portals(self._connection, None, portal_ids)
+            named = {one for portal in using.values() for one in portal["accounts"]}
+            known = rows.all_accounts(self._connection, None, named)
+            tables = {
+                "accounts": {**known, name: table},
+                "portals": {str(portal_id): portal for portal_id, portal in using.items()},
+            }
+            problems = Problems()
+            build(tables, None, None, problems)
+            if faults := [line for line in problems.lines if line.place.startswith("portals.")]:
+                raise Faults(faults)
 
     def _accounts_of(self, portal: Table) -> dict[str, Table]:
         """The accounts that a portal names, without their secrets: rules need their countries."""

@@ -13,6 +13,9 @@ from providers.base.options import FAULTY, Problems, Secret, fields_of, is_secre
 HIDDEN = "***"
 """What is shown in place of a secret."""
 
+_WHERE = re.compile("url|host|server|domain|endpoint|address")
+"""In the name of an option that says where an account's requests, and so its secrets, go."""
+
 
 def split_secrets(table: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return an account's options without the secret ones, and these."""
@@ -31,10 +34,6 @@ def hide_secrets(table: Mapping[str, Any]) -> dict[str, Any]:
     """Return an account's or portal's table with HIDDEN for each secret."""
     secret = split_secrets(table)[1] if "provider" in table else {"token"} & table.keys()
     return {**table, **dict.fromkeys(secret, HIDDEN)}
-
-
-_WHERE = re.compile("url|host|server|domain|endpoint|address")
-"""In the name of an option that says where an account's requests, and so its secrets, go."""
 
 
 def unhide(

@@ -172,10 +172,6 @@ class Installs:
                 connection.execute(due.values(refresh_at=now))
         return True
 
-    def gone_of(self, portal_ids: list[int]) -> list[int]:
-        """Return which of these portals the app is gone from."""
-        return sorted({*portal_ids} & {*self.gone(float("inf"))})
-
     def accept(self) -> bool:
         """Note that HubSpot takes the app; return whether that is new."""
         known = update(apps).where(self._app & apps.c.refused.is_not(None))

@@ -46,7 +46,7 @@ def read(tables: Mapping[str, Any], environ: Mapping[str, str]) -> Tables:
     return Tables(resolved.get("accounts", {}), portals)
 
 
-def check(tables: Tables) -> None:
+def check_storable(tables: Tables) -> None:
     """Check that the database can hold these tables; Faults names what it cannot."""
     problems = Problems()
     for name, table in tables.accounts.items():

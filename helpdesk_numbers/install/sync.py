@@ -31,17 +31,16 @@ def sync(app: App) -> Synced:
     journal = Journal(app.settings.hubspot_api_base_url, token)
     journal.subscribe()
     files, uninstalled = 0, list[int]()
-    offset, at = app.installs.journal()
-    known = offset if at and app.clock() - at < RETENTION_S else None
-    while files < MOST_FILES and (file := journal.read(known)):
-        if not app.installs.read_on(offset, file.offset, file.uninstalled, app.clock()):
+    read, at = app.installs.journal()
+    after = read if at and app.clock() - at < RETENTION_S else None
+    while files < MOST_FILES and (file := journal.read(after)):
+        if not app.installs.read_on(read, file.offset, file.uninstalled, app.clock()):
             break  # somebody else has read it meanwhile
-        files, known = files + 1, file.offset
-        offset = known
+        files, read, after = files + 1, file.offset, file.offset
         uninstalled += file.uninstalled
     refresher = app.refresher(lambda _: None)
     while refresher.refresh_due():
         pass
     purged = [*app.purge_gone()]
-    gone = app.installs.gone_of(uninstalled)
+    gone = sorted({*uninstalled} & {*app.installs.gone(app.clock())})
     return Synced(files, sorted({*uninstalled}), gone, purged)

@@ -1,5 +1,6 @@
 """Is what a carrier lists a phone number that takes calls?"""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from providers.base.national import DOUBTED
@@ -40,6 +41,11 @@ def judge(number: PhoneNumber, country: str | None) -> Judged:
         owners = (text_of(owner).casefold() for owner in number.owners)
         return judged._replace(owners=frozenset(filter(None, owners)))
     return judged
+
+
+def count_usable(numbers: Iterable[PhoneNumber], country: str | None) -> int:
+    """Return how many of a carrier's numbers can be offered."""
+    return sum(judge(number, country).reason is None for number in numbers)
 
 
 def _no_number(number: PhoneNumber, text: str, country: str | None) -> str:
